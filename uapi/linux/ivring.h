@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * ivring: ioctl ABI (kernel <-> user space).
+ *
+ * Device nodes:
+ *
+ *	/dev/ivring<L>		link L: IVRING_IOC_LINK_INFO, poll
+ *	/dev/ivring<L>c<C>	channel C of link L: read, write, poll, mmap and
+ *				the IVRING_IOC_* below
+ *	/dev/ivring-host	IVRING_HOST_IOC_*: makes host memory a link
+ *
+ * A channel carries one conversation at a time, between whoever has it open on
+ * this side and whoever has it open on the peer's. The first open starts a
+ * conversation, the last close ends it; data the peer has not read yet stays
+ * for it. A file that was opened for one conversation never sees the next.
+ * open(2) with O_EXCL fails with EBUSY when the channel is open already, and
+ * keeps others out.
+ *
+ * Conventions: sizes and offsets are bytes; flags that are not listed and
+ * reserved fields must be zero, else EINVAL; an unknown command is ENOTTY; a
+ * bad user pointer is EFAULT. timeout_ns is relative: negative waits for ever,
+ * zero not at all. O_NONBLOCK on the file acts as a timeout of zero.
+ *
+ * Errors any channel operation may give, besides those it lists:
+ *
+ *	EAGAIN		would have to wait, and may not
+ *	EINTR		a signal came first
+ *	ETIMEDOUT	timeout_ns went by; or the peer's heartbeat stopped for
+ *			longer than the link's peer_timeout_ms
+ *	ECONNRESET	the peer's kernel went away or started a new life; the
+ *			file stays unusable, open again
+ *	EPIPE		the peer closed the channel: nothing more can be sent
+ *			(reading gives what is left, then end of file)
+ *	EPROTO		the peer wrote an impossible index: the channel is
+ *			broken until both sides have closed it
+ *	ENODEV		the link is gone (module unloaded, device removed)
+ */
+#ifndef _UAPI_LINUX_IVRING_H
+#define _UAPI_LINUX_IVRING_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define IVRING_ABI_VERSION	1
+#define IVRING_LABEL_SIZE	32
+
+/* ivring_link_info.state */
+#define IVRING_LINK_WAITING	0	/* no peer */
+#define IVRING_LINK_UP		1	/* the peer is there and speaks our version */
+#define IVRING_LINK_MISMATCH	2	/* the peer is there, no version in common */
+#define IVRING_LINK_STALLED	3	/* the peer's heartbeat stopped */
+#define IVRING_LINK_DEAD	4	/* unregistered; only open files still see it */
+
+/* ivring_link_info.memory_type: how this side's kernel maps the region */
+#define IVRING_MEMORY_UNKNOWN	0	/* this architecture cannot say */
+#define IVRING_MEMORY_WB	1	/* write-back: full speed */
+#define IVRING_MEMORY_UNCACHED	2	/* anything else: slow */
+
+/**
+ * struct ivring_link_info - IVRING_IOC_LINK_INFO
+ * @abi_version: IVRING_ABI_VERSION of the kernel
+ * @link: number of the link
+ * @region_size: bytes of shared memory
+ * @ring_size: bytes of data in each ring
+ * @epoch: number of this side's life
+ * @peer_epoch: number of the peer's life, zero without peer
+ * @features: wire features in use
+ * @channels: number of channels
+ * @side: 0 or 1
+ * @id: own ivshmem ID
+ * @peer_id: the peer's, meaningless without peer
+ * @vectors: doorbell vectors this side listens to
+ * @peer_vectors: those the peer listens to, zero without peer
+ * @state: IVRING_LINK_*
+ * @memory_type: IVRING_MEMORY_*
+ * @wire_version: protocol version in use, zero without peer
+ * @reserved0: zero
+ * @label: name of the link for people, NUL-terminated
+ * @reserved: zero
+ */
+struct ivring_link_info {
+	__u32 abi_version;
+	__u32 link;
+	__u64 region_size;
+	__u64 ring_size;
+	__u64 epoch;
+	__u64 peer_epoch;
+	__u64 features;
+	__u32 channels;
+	__u32 side;
+	__u32 id;
+	__u32 peer_id;
+	__u32 vectors;
+	__u32 peer_vectors;
+	__u32 state;
+	__u32 memory_type;
+	__u32 wire_version;
+	__u32 reserved0;
+	char label[IVRING_LABEL_SIZE];
+	__u64 reserved[6];
+};
+
+/* ivring_channel_info.state */
+#define IVRING_CHANNEL_OPENING		0  /* waits for the peer to open */
+#define IVRING_CHANNEL_CONNECTED	1
+#define IVRING_CHANNEL_PEER_CLOSED	2  /* what is left can be read */
+#define IVRING_CHANNEL_RESET		3  /* see ECONNRESET and ETIMEDOUT above */
+#define IVRING_CHANNEL_BROKEN		4  /* see EPROTO above */
+
+/**
+ * struct ivring_channel_info - IVRING_IOC_CHANNEL_INFO
+ * @link: number of the link
+ * @channel: number of the channel
+ * @state: IVRING_CHANNEL_*, of the conversation of this file
+ * @reserved0: zero
+ * @ring_size: bytes of data in each ring
+ * @map_size: bytes to map for one ring: twice @ring_size, the data twice in a
+ *	row, so that a span never wraps
+ * @tx_map_offset: mmap(2) offset of the ring this side produces
+ * @rx_map_offset: mmap(2) offset of the ring this side consumes (read-only)
+ * @window: most bytes in flight from this side
+ * @epoch: number of the conversation on this side
+ * @peer_epoch: and on the peer's, zero while opening
+ * @reserved: zero
+ */
+struct ivring_channel_info {
+	__u32 link;
+	__u32 channel;
+	__u32 state;
+	__u32 reserved0;
+	__u64 ring_size;
+	__u64 map_size;
+	__u64 tx_map_offset;
+	__u64 rx_map_offset;
+	__u64 window;
+	__u64 epoch;
+	__u64 peer_epoch;
+	__u64 reserved[7];
+};
+
+/**
+ * struct ivring_span - a piece of ring data, for zero-copy access
+ * @flags: zero
+ * @reserved: zero
+ * @offset: where the span starts in the mapping, 0..ring_size - 1
+ * @len: its length
+ * @min: RESERVE and PEEK wait until a span has at least this many bytes;
+ *	1..window (RESERVE), 1..ring_size (PEEK)
+ * @timeout_ns: how long RESERVE and PEEK may wait
+ */
+struct ivring_span {
+	__u32 flags;
+	__u32 reserved;
+	__u64 offset;
+	__u64 len;
+	__u64 min;
+	__s64 timeout_ns;
+};
+
+/* ivring_wait.events and .revents */
+#define IVRING_WAIT_CONNECTED	(1U << 0)	/* the peer has the channel open */
+#define IVRING_WAIT_IN		(1U << 1)	/* rx_min bytes can be read, or end of file */
+#define IVRING_WAIT_OUT		(1U << 2)	/* tx_min bytes can be written */
+#define IVRING_WAIT_DRAINED	(1U << 3)	/* the peer consumed all that was written */
+
+/**
+ * struct ivring_wait - IVRING_IOC_WAIT
+ * @events: IVRING_WAIT_*, at least one: waits until any of them holds
+ * @revents: those that hold
+ * @rx_min: for IVRING_WAIT_IN, 1..ring_size
+ * @tx_min: for IVRING_WAIT_OUT, 1..window
+ * @timeout_ns: how long to wait
+ * @reserved: zero
+ */
+struct ivring_wait {
+	__u32 events;
+	__u32 revents;
+	__u64 rx_min;
+	__u64 tx_min;
+	__s64 timeout_ns;
+	__u64 reserved[2];
+};
+
+#define IVRING_IOC_MAGIC	0xBD
+
+/* Link and channel nodes. No errors of its own. */
+#define IVRING_IOC_LINK_INFO	_IOR(IVRING_IOC_MAGIC, 0x00, struct ivring_link_info)
+
+/* Channel nodes only. No errors of its own. */
+#define IVRING_IOC_CHANNEL_INFO	_IOR(IVRING_IOC_MAGIC, 0x01, struct ivring_channel_info)
+
+/*
+ * RESERVE: the free span that comes next, at least @min long, to be filled
+ * through the mapping of the ring this side produces. Reserving again before
+ * a commit gives the same span, perhaps longer. Until the whole span is
+ * committed or the file is closed, write(2) and RESERVE by other files of this
+ * channel fail with EBUSY. Committing zero bytes gives the span up.
+ *	EINVAL	@min is zero or above the window
+ *	EBADF	the file is not open for writing
+ *	EBUSY	another file holds a reservation
+ */
+#define IVRING_IOC_RESERVE	_IOWR(IVRING_IOC_MAGIC, 0x02, struct ivring_span)
+/*
+ * COMMIT: hand the first @len bytes of the reserved span to the peer. @offset
+ * must be where the span starts; after a partial commit the span starts
+ * @len bytes further on (modulo ring_size). @min and @timeout_ns are ignored.
+ *	EINVAL	nothing is reserved, @offset is not where the span starts, or
+ *		@len is more than was reserved
+ */
+#define IVRING_IOC_COMMIT	_IOW(IVRING_IOC_MAGIC, 0x03, struct ivring_span)
+/*
+ * PEEK: the readable span that comes next, at least @min long, to be read
+ * through the mapping of the ring this side consumes. At end of file the span
+ * is shorter than @min, and zero when all was read.
+ *	EINVAL	@min is zero or above ring_size
+ *	EBADF	the file is not open for reading
+ *	EBUSY	another file holds a peeked span
+ */
+#define IVRING_IOC_PEEK		_IOWR(IVRING_IOC_MAGIC, 0x04, struct ivring_span)
+/*
+ * RELEASE: give the first @len bytes of the peeked span back to the peer. As
+ * COMMIT in all else.
+ *	EINVAL	nothing is peeked, @offset is not where the span starts, or
+ *		@len is more than was peeked
+ */
+#define IVRING_IOC_RELEASE	_IOW(IVRING_IOC_MAGIC, 0x05, struct ivring_span)
+/*
+ * WAIT: sleep until an event holds. An event that can never hold any more is
+ * an error (see the top of this file), not a wait.
+ *	EINVAL	no or unknown @events, @rx_min or @tx_min out of range
+ */
+#define IVRING_IOC_WAIT		_IOWR(IVRING_IOC_MAGIC, 0x06, struct ivring_wait)
+
+/**
+ * struct ivring_host_attach - IVRING_HOST_IOC_ATTACH
+ * @flags: zero
+ * @memfd: the region: a memfd sealed against shrinking and growing, with a
+ *	superblock in it
+ * @id: own ivshmem ID, 0..65535
+ * @vectors: number of eventfds, 1..256
+ * @eventfds: user pointer to __s32 [@vectors]: the eventfds that the peer rings
+ * @link: out: number of the new link
+ * @reserved: zero
+ */
+struct ivring_host_attach {
+	__u32 flags;
+	__s32 memfd;
+	__u32 id;
+	__u32 vectors;
+	__u64 eventfds;
+	__u32 link;
+	__u32 reserved[5];
+};
+
+/**
+ * struct ivring_host_peer - IVRING_HOST_IOC_PEER_ADD, _PEER_DEL
+ * @flags: zero
+ * @id: the peer's ivshmem ID, 0..65535
+ * @vectors: number of eventfds, 1..256 (PEER_DEL: zero)
+ * @reserved0: zero
+ * @eventfds: user pointer to __s32 [@vectors]: the eventfds that ring the peer
+ *	(PEER_DEL: zero)
+ * @reserved: zero
+ */
+struct ivring_host_peer {
+	__u32 flags;
+	__u32 id;
+	__u32 vectors;
+	__u32 reserved0;
+	__u64 eventfds;
+	__u64 reserved[3];
+};
+
+/*
+ * ATTACH: make the memory a link on side 0. One link per open of
+ * /dev/ivring-host; closing the file detaches it. Needs CAP_SYS_ADMIN.
+ *	EPERM		the caller lacks CAP_SYS_ADMIN
+ *	EBUSY		this file has a link already
+ *	EBADF		@memfd or an eventfd is not an open file
+ *	EINVAL		@id or @vectors out of range; an fd in @eventfds is no
+ *			eventfd
+ *	EMEDIUMTYPE	@memfd is not a memfd
+ *	ETXTBSY		@memfd is not sealed against shrinking and growing
+ *	EFBIG		size of @memfd is no power of two, or out of range
+ *	EBADMSG		no ivring superblock in the region (magic)
+ *	EPROTONOSUPPORT	its version or a layout feature is unknown
+ *	ENOTUNIQ	its geometry is impossible for its size
+ *	ENOMEM		no memory, or over RLIMIT_MEMLOCK
+ *	ENOSPC		no link number is free
+ */
+#define IVRING_HOST_IOC_ATTACH		_IOWR(IVRING_IOC_MAGIC, 0x40, struct ivring_host_attach)
+/*
+ * PEER_ADD: a peer connected; these eventfds ring it. There is at most one.
+ *	ENXIO	nothing is attached
+ *	EBUSY	there is a peer already
+ *	EINVAL	@id is the own ID; else as ATTACH
+ */
+#define IVRING_HOST_IOC_PEER_ADD	_IOW(IVRING_IOC_MAGIC, 0x41, struct ivring_host_peer)
+/*
+ * PEER_DEL: the peer disconnected. Its conversations end with ECONNRESET.
+ *	ENXIO	nothing is attached
+ *	ENOENT	there is no peer with this ID
+ */
+#define IVRING_HOST_IOC_PEER_DEL	_IOW(IVRING_IOC_MAGIC, 0x42, struct ivring_host_peer)
+
+#endif /* _UAPI_LINUX_IVRING_H */
