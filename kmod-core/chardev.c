@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Device nodes: /dev/ivring<L> and /dev/ivring<L>c<C>.
+ *
+ * Every entry but release() is inside ivring_link_enter(): after the link is
+ * gone it fails with ENODEV.
+ */
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/uio.h>
+#include <ivring/compat.h>
+#include "internal.h"
+
+/* ---- the link's node ---- */
+
+static int ivring_link_open(struct inode *inode, struct file *file)
+{
+	struct ivring_link *link = container_of(inode->i_cdev, struct ivring_link, cdev);
+
+	if (!ivring_link_enter(link))
+		return -ENODEV;
+	file->private_data = link;
+	ivring_link_evaluate(link);
+	ivring_link_leave(link);
+	return stream_open(inode, file);
+}
+
+static long ivring_ioctl_link_info(struct ivring_link *link, void __user *arg)
+{
+	struct ivring_link_info info;
+
+	ivring_link_evaluate(link);
+	ivring_link_get_info(link, &info);
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long ivring_link_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct ivring_link *link = file->private_data;
+	long ret = -ENOTTY;
+
+	if (!ivring_link_enter(link))
+		return -ENODEV;
+	if (cmd == IVRING_IOC_LINK_INFO)
+		ret = ivring_ioctl_link_info(link, (void __user *)arg);
+	ivring_link_leave(link);
+	return ret;
+}
+
+/* Readable while the peer is there. */
+static __poll_t ivring_link_poll(struct file *file, poll_table *wait)
+{
+	struct ivring_link *link = file->private_data;
+
+	poll_wait(file, &link->wait, wait);
+	switch (READ_ONCE(link->state)) {
+	case IVRING_LINK_UP:
+		return EPOLLIN | EPOLLRDNORM;
+	case IVRING_LINK_MISMATCH:
+		return EPOLLERR;
+	case IVRING_LINK_DEAD:
+		return EPOLLERR | EPOLLHUP;
+	default:
+		return 0;
+	}
+}
+
+const struct file_operations ivring_link_fops = {
+	.owner = THIS_MODULE,
+	.open = ivring_link_open,
+	.unlocked_ioctl = ivring_link_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.poll = ivring_link_poll,
+};
+
+/* ---- a channel's node: open and close ---- */
+
+static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file *f, bool exclusive)
+{
+	bool announce = false;
+	int ret = 0;
+
+	spin_lock(&ch->lock);
+	if (ch->exclusive || (exclusive && !list_empty(&ch->files))) {
+		ret = -EBUSY;
+	} else {
+		ch->exclusive = exclusive;
+		announce = ivring_conn_open(ch, f);
+	}
+	spin_unlock(&ch->lock);
+	if (announce)
+		ivring_link_announce(ch->link);
+	return ret;
+}
+
+static int ivring_channel_open(struct inode *inode, struct file *file)
+{
+	struct ivring_channel *ch = container_of(inode->i_cdev, struct ivring_channel, cdev);
+	struct ivring_file *f;
+	int ret;
+
+	f = kzalloc(sizeof(*f), GFP_KERNEL);
+	if (!f)
+		return -ENOMEM;
+	f->channel = ch;
+	f->file = file;
+	if (!ivring_link_enter(ch->link)) {
+		ret = -ENODEV;
+		goto err_free;
+	}
+	ivring_link_evaluate(ch->link);
+	ret = ivring_channel_add_file(ch, f, file->f_flags & O_EXCL);
+	if (ret)
+		goto err_leave;
+	file->private_data = f;
+	ivring_link_file_opened(ch->link);
+	ivring_link_leave(ch->link);
+	return stream_open(inode, file);
+
+err_leave:
+	ivring_link_leave(ch->link);
+err_free:
+	kfree(f);
+	return ret;
+}
+
+static int ivring_channel_close(struct inode *inode, struct file *file)
+{
+	struct ivring_file *f = file->private_data;
+	struct ivring_channel *ch = f->channel;
+	bool announce = false;
+
+	if (ivring_link_enter(ch->link)) {
+		spin_lock(&ch->lock);
+		announce = ivring_conn_close(ch, f);
+		spin_unlock(&ch->lock);
+		if (announce)
+			ivring_link_announce(ch->link);
+		ivring_link_leave(ch->link);
+	} else {
+		spin_lock(&ch->lock);
+		list_del(&f->node);
+		spin_unlock(&ch->lock);
+	}
+	ivring_link_file_closed(ch->link);
+	kfree(f);
+	return 0;
+}
+
+/* ---- read, write, poll ---- */
+
+static bool ivring_nonblock(const struct kiocb *iocb)
+{
+	return iocb->ki_filp->f_flags & O_NONBLOCK || iocb->ki_flags & IOCB_NOWAIT;
+}
+
+static ssize_t ivring_channel_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct ivring_file *f = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	if (!ivring_link_enter(f->channel->link))
+		return -ENODEV;
+	ret = ivring_channel_read(f, to, ivring_nonblock(iocb));
+	ivring_link_leave(f->channel->link);
+	return ret;
+}
+
+static ssize_t ivring_channel_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct ivring_file *f = iocb->ki_filp->private_data;
+	ssize_t ret;
+
+	if (!ivring_link_enter(f->channel->link))
+		return -ENODEV;
+	ret = ivring_channel_write(f, from, ivring_nonblock(iocb));
+	ivring_link_leave(f->channel->link);
+	return ret;
+}
+
+static __poll_t ivring_channel_poll_file(struct file *file, poll_table *wait)
+{
+	struct ivring_file *f = file->private_data;
+	__poll_t mask;
+
+	if (!ivring_link_enter(f->channel->link))
+		return EPOLLERR | EPOLLHUP;
+	poll_wait(file, &f->channel->wait, wait);
+	mask = ivring_channel_poll(f);
+	ivring_link_leave(f->channel->link);
+	return mask;
+}
+
+/* ---- ioctl ---- */
+
+static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
+{
+	struct ivring_channel *ch = f->channel;
+	struct ivring_channel_info info = {
+		.link = ch->link->number,
+		.channel = ch->index,
+		.ring_size = ch->link->geo.ring_size,
+		.map_size = 2 * ch->link->geo.ring_size,
+		.tx_map_offset = 0,
+		.rx_map_offset = 2 * ch->link->geo.ring_size,
+	};
+
+	spin_lock(&ch->lock);
+	if (f->conversation == ch->conversation) {
+		info.state = ch->state;
+		info.epoch = ch->epoch;
+		info.peer_epoch = ch->peer_epoch;
+	} else {
+		info.state = IVRING_CHANNEL_RESET;
+	}
+	info.window = ch->tx.window;
+	spin_unlock(&ch->lock);
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long ivring_ioctl_span(struct file *file, unsigned int cmd, void __user *arg)
+{
+	struct ivring_file *f = file->private_data;
+	bool writes = cmd == IVRING_IOC_RESERVE || cmd == IVRING_IOC_COMMIT;
+	struct ivring_span span;
+	long ret;
+
+	if (!(file->f_mode & (writes ? FMODE_WRITE : FMODE_READ)))
+		return -EBADF;
+	if (copy_from_user(&span, arg, sizeof(span)))
+		return -EFAULT;
+	if (span.flags || span.reserved)
+		return -EINVAL;
+	if (file->f_flags & O_NONBLOCK)
+		span.timeout_ns = 0;
+
+	switch (cmd) {
+	case IVRING_IOC_COMMIT:
+		return ivring_channel_commit(f, &span);
+	case IVRING_IOC_RELEASE:
+		return ivring_channel_release(f, &span);
+	case IVRING_IOC_RESERVE:
+		ret = ivring_channel_reserve(f, &span);
+		break;
+	default:
+		ret = ivring_channel_peek(f, &span);
+	}
+	if (ret)
+		return ret;
+	return copy_to_user(arg, &span, sizeof(span)) ? -EFAULT : 0;
+}
+
+#define IVRING_WAIT_EVENTS (IVRING_WAIT_CONNECTED | IVRING_WAIT_IN | IVRING_WAIT_OUT | \
+			    IVRING_WAIT_DRAINED)
+
+static long ivring_ioctl_wait(struct file *file, struct ivring_wait __user *arg)
+{
+	struct ivring_file *f = file->private_data;
+	struct ivring_channel *ch = f->channel;
+	struct ivring_wait w;
+	long ret;
+
+	if (copy_from_user(&w, arg, sizeof(w)))
+		return -EFAULT;
+	if (!w.events || w.events & ~IVRING_WAIT_EVENTS || w.revents || w.reserved[0] ||
+	    w.reserved[1])
+		return -EINVAL;
+	if (w.events & IVRING_WAIT_IN && (!w.rx_min || w.rx_min > ch->rx.size))
+		return -EINVAL;
+	if (w.events & IVRING_WAIT_OUT && (!w.tx_min || w.tx_min > READ_ONCE(ch->tx.window)))
+		return -EINVAL;
+	if (file->f_flags & O_NONBLOCK)
+		w.timeout_ns = 0;
+	ret = ivring_channel_wait(f, &w);
+	if (ret)
+		return ret;
+	return put_user(w.revents, &arg->revents);
+}
+
+static long ivring_channel_do_ioctl(struct file *file, unsigned int cmd, void __user *arg)
+{
+	struct ivring_file *f = file->private_data;
+
+	switch (cmd) {
+	case IVRING_IOC_LINK_INFO:
+		return ivring_ioctl_link_info(f->channel->link, arg);
+	case IVRING_IOC_CHANNEL_INFO:
+		return ivring_ioctl_channel_info(f, arg);
+	case IVRING_IOC_RESERVE:
+	case IVRING_IOC_COMMIT:
+	case IVRING_IOC_PEEK:
+	case IVRING_IOC_RELEASE:
+		return ivring_ioctl_span(file, cmd, arg);
+	case IVRING_IOC_WAIT:
+		return ivring_ioctl_wait(file, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct ivring_file *f = file->private_data;
+	long ret;
+
+	if (!ivring_link_enter(f->channel->link))
+		return -ENODEV;
+	ret = ivring_channel_do_ioctl(file, cmd, (void __user *)arg);
+	ivring_link_leave(f->channel->link);
+	return ret;
+}
+
+/* ---- mmap ---- */
+
+/*
+ * Pages go in one by one from the fault handler. remap_pfn_range() would ask
+ * the memory-type tables and could make the mapping uncached. The page table
+ * entry is set while inside the link, so that ivring_channel_zap(), which comes
+ * after everybody left, misses none.
+ */
+static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct ivring_file *f = vma->vm_file->private_data;
+	struct ivring_channel *ch = f->channel;
+	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
+	u64 map_size = 2 * ch->link->geo.ring_size;
+	bool tx = offset < map_size;
+	struct page *page;
+	vm_fault_t ret;
+	int err;
+
+	if (!ivring_link_enter(ch->link))
+		return VM_FAULT_SIGBUS;
+	page = ivring_memory_page(ch, tx, offset);
+	if (vma->vm_flags & VM_PFNMAP) {
+		ret = vmf_insert_pfn(vma, vmf->address, page_to_pfn(page));
+	} else {
+		err = vm_insert_page(vma, vmf->address, page);
+		/* Somebody else faulted it in: just as well. */
+		ret = err == -EBUSY ? VM_FAULT_NOPAGE : vmf_error(err);
+		if (!err)
+			ret = VM_FAULT_NOPAGE;
+	}
+	ivring_link_leave(ch->link);
+	return ret;
+}
+
+static const struct vm_operations_struct ivring_vm_ops = {
+	.fault = ivring_vma_fault,
+};
+
+static int ivring_channel_check_vma(const struct ivring_channel *ch, struct vm_area_struct *vma)
+{
+	u64 map_size = 2 * ch->link->geo.ring_size;
+	u64 start = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 len = vma->vm_end - vma->vm_start;
+	bool rx = start >= map_size;
+
+	if (start >= 2 * map_size || len > map_size - (rx ? start - map_size : start))
+		return -EINVAL;
+	/* A private copy would show the ring as it once was. */
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (rx && vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	if (rx)
+		ivring_vm_flags_mod(vma, 0, VM_MAYWRITE);
+	return 0;
+}
+
+static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct ivring_file *f = file->private_data;
+	struct ivring_channel *ch = f->channel;
+	unsigned long kind = ch->link->params.pfn_map ? VM_PFNMAP : VM_MIXEDMAP;
+	int ret;
+
+	if (!ivring_link_enter(ch->link))
+		return -ENODEV;
+	ret = ivring_channel_check_vma(ch, vma);
+	if (!ret) {
+		ivring_vm_flags_mod(vma, kind | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY, 0);
+		vma->vm_ops = &ivring_vm_ops;
+	}
+	ivring_link_leave(ch->link);
+	return ret;
+}
+
+/**
+ * ivring_channel_zap() - take all user mappings of a channel away
+ * @ch: the channel; the link is dead and nobody is inside
+ */
+void ivring_channel_zap(struct ivring_channel *ch)
+{
+	struct ivring_file *f;
+	struct inode *inode;
+
+	for (;;) {
+		inode = NULL;
+		spin_lock(&ch->lock);
+		list_for_each_entry(f, &ch->files, node) {
+			if (!f->zapped) {
+				f->zapped = true;
+				inode = file_inode(f->file);
+				ihold(inode);
+				break;
+			}
+		}
+		spin_unlock(&ch->lock);
+		if (!inode)
+			return;
+		unmap_mapping_range(inode->i_mapping, 0, 0, 1);
+		iput(inode);
+	}
+}
+
+const struct file_operations ivring_channel_fops = {
+	.owner = THIS_MODULE,
+	.open = ivring_channel_open,
+	.release = ivring_channel_close,
+	.read_iter = ivring_channel_read_iter,
+	.write_iter = ivring_channel_write_iter,
+	.poll = ivring_channel_poll_file,
+	.unlocked_ioctl = ivring_channel_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = ivring_channel_mmap,
+};

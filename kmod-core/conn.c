@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Conversations: how a channel is opened, joined, closed and reset.
+ *
+ * Each side writes one struct ivring_wire_conn. To open, a side resets the
+ * index lines it owns and then publishes a fresh epoch; having seen the peer's
+ * epoch it answers with that number in ack. Each side's ack equal to the
+ * other's epoch means that both have reset for this very conversation, so no
+ * index and no byte of an older one can be taken for one of this.
+ *
+ * To close, a side sets CLOSING and keeps its epoch, and with it its index,
+ * until the peer has read everything ("lingers"); only then may the lines be
+ * reset for the next conversation. A conversation that ends by an error is
+ * closed with ABORTED, so that the peer does not take what it has for all
+ * there was.
+ *
+ * Pairs of accesses between the sides:
+ *
+ *	[I] opener: store-release epoch		[J] other: load-acquire epoch
+ *		the reset lines before the epoch
+ *	[K] opener: epoch 0; wmb; index lines	[L] other: load-acquire index;
+ *		whoever sees a reset index		read epoch
+ *		sees the epoch gone
+ *	[M] both: ack; mb; read the other's ack
+ *		one of the two sees both; each announces its ack, so both
+ *		get to look
+ *	[N] closer: prod; store-release flags	[O] other: load-acquire flags;
+ *		all data before CLOSING			read prod
+ */
+#include <linux/random.h>
+#include "internal.h"
+
+static void ivring_conn_set_flags(struct ivring_channel *ch, u32 flags)
+{
+	ch->flags = flags;
+	/* [N] pairs with [O]. */
+	virt_store_release(&ch->own->flags, cpu_to_le32(flags));
+}
+
+/* Leave the conversation: the peer sees the epoch gone before anything else. */
+void ivring_conn_forget(struct ivring_channel *ch)
+{
+	WRITE_ONCE(ch->own->epoch, 0);
+	/* [K] pairs with [L], also for what ivring_conn_start() does next. */
+	virt_wmb();
+	WRITE_ONCE(ch->own->ack, 0);
+	WRITE_ONCE(ch->own->flags, 0);
+	ch->flags = 0;
+}
+
+static void ivring_conn_start(struct ivring_channel *ch)
+{
+	ivring_conn_forget(ch);
+	ivring_tx_reset(&ch->tx);
+	ivring_rx_reset(&ch->rx);
+	do {
+		ch->epoch = get_random_u64();
+	} while (!ch->epoch);
+	/* [I] pairs with [J]. */
+	virt_store_release(&ch->own->epoch, cpu_to_le64(ch->epoch));
+	/* [M]: published before the peer's epoch is looked at. */
+	virt_mb();
+	ch->started = true;
+	ch->stats[IVRING_STAT_CONVERSATIONS]++;
+}
+
+/* Everything private that belongs to a conversation, but for its ring indices. */
+static void ivring_conn_begin(struct ivring_channel *ch)
+{
+	ch->conversation++;
+	ch->state = IVRING_CHANNEL_OPENING;
+	ch->error = 0;
+	ch->started = false;
+	ch->tx_dir.holder = NULL;
+	ch->tx_dir.held = 0;
+	ch->rx_dir.holder = NULL;
+	ch->rx_dir.held = 0;
+	wake_up_all(&ch->wait);
+}
+
+static bool ivring_conn_link_up(const struct ivring_channel *ch)
+{
+	return READ_ONCE(ch->link->state) == IVRING_LINK_UP;
+}
+
+/* Is the peer still in the life in which the link came up? */
+static bool ivring_conn_peer_alive(const struct ivring_channel *ch)
+{
+	const struct ivring_link *link = ch->link;
+
+	return le64_to_cpu(READ_ONCE(link->peer->epoch)) == READ_ONCE(link->peer_epoch);
+}
+
+static u64 ivring_conn_peer_epoch(const struct ivring_channel *ch)
+{
+	/* [J] pairs with [I]. */
+	return le64_to_cpu(virt_load_acquire(&ch->peer->epoch));
+}
+
+static u32 ivring_conn_peer_flags(const struct ivring_channel *ch)
+{
+	/* [O] pairs with [N]. */
+	return le32_to_cpu(virt_load_acquire(&ch->peer->flags));
+}
+
+static bool ivring_conn_drained(struct ivring_channel *ch)
+{
+	return ivring_tx_refresh(&ch->tx) || ch->tx.cons == ch->tx.prod;
+}
+
+/* End with an error, on both sides. */
+static bool ivring_conn_abort(struct ivring_channel *ch, u32 state, int error)
+{
+	ch->state = state;
+	ch->error = error;
+	ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING | IVRING_WIRE_CONN_F_ABORTED);
+	wake_up_all(&ch->wait);
+	return true;
+}
+
+/**
+ * ivring_conn_break() - the peer broke the rules
+ * @ch: the channel, with its lock held
+ */
+void ivring_conn_break(struct ivring_channel *ch)
+{
+	lockdep_assert_held(&ch->lock);
+	ch->stats[IVRING_STAT_BROKEN]++;
+	dev_warn_ratelimited(&ch->dev, "broken: the peer wrote an impossible index\n");
+	ivring_conn_abort(ch, IVRING_CHANNEL_BROKEN, -EPROTO);
+}
+
+static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
+{
+	bool announce = false;
+	u64 epoch, ack;
+
+	if (!ivring_conn_link_up(ch) || !ch->started)
+		return false;
+	epoch = ivring_conn_peer_epoch(ch);
+	if (!epoch || ivring_conn_peer_flags(ch) & IVRING_WIRE_CONN_F_CLOSING)
+		return false;
+	if (epoch != ch->peer_epoch) {
+		ch->peer_epoch = epoch;
+		WRITE_ONCE(ch->own->ack, cpu_to_le64(epoch));
+		/* [M] pairs with itself on the other side. */
+		virt_mb();
+		announce = true;
+	}
+	ack = le64_to_cpu(virt_load_acquire(&ch->peer->ack));
+	/* An ack counts only with the epoch it was written under. */
+	if (ack == ch->epoch && ivring_conn_peer_epoch(ch) == epoch) {
+		ch->state = IVRING_CHANNEL_CONNECTED;
+		wake_up_all(&ch->wait);
+	}
+	return announce;
+}
+
+static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
+{
+	u64 epoch = ivring_conn_peer_epoch(ch);
+	u32 flags = ivring_conn_peer_flags(ch);
+
+	if (!ivring_conn_peer_alive(ch) ||
+	    (epoch == ch->peer_epoch && flags & IVRING_WIRE_CONN_F_ABORTED))
+		return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
+	if (epoch == ch->peer_epoch && !(flags & IVRING_WIRE_CONN_F_CLOSING))
+		return false;
+	/*
+	 * A peer that moved on without CLOSING seen here has let this side read
+	 * everything first. Else this is the last look at its index.
+	 */
+	if (epoch == ch->peer_epoch && ivring_rx_refresh(&ch->rx)) {
+		ivring_conn_break(ch);
+		return true;
+	}
+	ch->state = IVRING_CHANNEL_PEER_CLOSED;
+	wake_up_all(&ch->wait);
+	return false;
+}
+
+static bool ivring_conn_evaluate_lingering(struct ivring_channel *ch)
+{
+	u32 link_state = READ_ONCE(ch->link->state);
+	bool there = link_state == IVRING_LINK_UP || link_state == IVRING_LINK_STALLED;
+
+	if (there && ivring_conn_peer_alive(ch) &&
+	    ivring_conn_peer_epoch(ch) == ch->peer_epoch &&
+	    !(ivring_conn_peer_flags(ch) & IVRING_WIRE_CONN_F_CLOSING) &&
+	    (ch->flags & IVRING_WIRE_CONN_F_ABORTED || !ivring_conn_drained(ch)))
+		return false;
+
+	ch->lingering = false;
+	ch->peer_epoch = 0;
+	ivring_conn_forget(ch);
+	if (!list_empty(&ch->files) && !ch->started)
+		ivring_conn_start(ch);
+	return true;
+}
+
+/**
+ * ivring_conn_evaluate() - look at the peer's half and act on what changed
+ * @ch: the channel, with its lock held
+ *
+ * Return: true when the peer must be told to look as well.
+ */
+bool ivring_conn_evaluate(struct ivring_channel *ch)
+{
+	bool announce = false;
+
+	lockdep_assert_held(&ch->lock);
+	if (ch->lingering)
+		announce = ivring_conn_evaluate_lingering(ch);
+	if (ch->lingering || list_empty(&ch->files))
+		return announce;
+	if (ch->state == IVRING_CHANNEL_OPENING)
+		announce |= ivring_conn_evaluate_opening(ch);
+	if (ch->state == IVRING_CHANNEL_CONNECTED)
+		announce |= ivring_conn_evaluate_connected(ch);
+	return announce;
+}
+
+/**
+ * ivring_conn_reset() - the peer's life is over
+ * @ch: the channel, with its lock held
+ * @error: what the users of a conversation are told
+ *
+ * A conversation that only waits for a peer goes on waiting, and what a peer
+ * sent in full before it closed stays readable.
+ */
+void ivring_conn_reset(struct ivring_channel *ch, int error)
+{
+	lockdep_assert_held(&ch->lock);
+	if (list_empty(&ch->files))
+		return;
+	if (ch->state == IVRING_CHANNEL_CONNECTED)
+		ivring_conn_abort(ch, IVRING_CHANNEL_RESET, error);
+	else if (ch->state == IVRING_CHANNEL_OPENING && !ch->lingering)
+		ch->peer_epoch = 0;
+}
+
+/* May a newcomer share the conversation that goes on? */
+static bool ivring_conn_joinable(const struct ivring_channel *ch)
+{
+	if (list_empty(&ch->files))
+		return false;
+	return ch->state == IVRING_CHANNEL_OPENING || ch->state == IVRING_CHANNEL_CONNECTED ||
+	       (ch->state == IVRING_CHANNEL_PEER_CLOSED && ivring_rx_cached_avail(&ch->rx));
+}
+
+/* End the conversation on this side. True when the peer must be told. */
+static bool ivring_conn_end(struct ivring_channel *ch)
+{
+	if (ch->lingering)	/* the newer one never started */
+		return false;
+	if (ch->state == IVRING_CHANNEL_OPENING) {
+		ch->peer_epoch = 0;
+		ivring_conn_forget(ch);
+		return true;
+	}
+	if (!(ch->flags & IVRING_WIRE_CONN_F_ABORTED)) {
+		ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING);
+		ivring_tx_arm_drained(&ch->tx);
+	}
+	ch->lingering = true;
+	ch->state = IVRING_CHANNEL_OPENING;
+	ivring_conn_evaluate_lingering(ch);
+	return true;
+}
+
+/**
+ * ivring_conn_open() - a file was opened
+ * @ch: the channel, with its lock held
+ * @f: joins the conversation, or starts one
+ *
+ * Return: true when the peer must be told.
+ */
+bool ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
+{
+	bool announce = false;
+
+	lockdep_assert_held(&ch->lock);
+	if (!ivring_conn_joinable(ch)) {
+		if (!list_empty(&ch->files))
+			announce = ivring_conn_end(ch);
+		ivring_conn_begin(ch);
+		if (!ch->lingering) {
+			ivring_conn_start(ch);
+			announce = true;
+		}
+	}
+	f->conversation = ch->conversation;
+	list_add_tail(&f->node, &ch->files);
+	announce |= ivring_conn_evaluate(ch);
+	return announce;
+}
+
+/**
+ * ivring_conn_close() - a file was closed
+ * @ch: the channel, with its lock held
+ * @f: the file
+ *
+ * Return: true when the peer must be told.
+ */
+bool ivring_conn_close(struct ivring_channel *ch, struct ivring_file *f)
+{
+	lockdep_assert_held(&ch->lock);
+	list_del(&f->node);
+	if (ch->tx_dir.holder == f)
+		ch->tx_dir.holder = NULL;
+	if (ch->rx_dir.holder == f)
+		ch->rx_dir.holder = NULL;
+	if (!list_empty(&ch->files))
+		return false;
+	ch->exclusive = false;
+	return ivring_conn_end(ch);
+}

@@ -1,0 +1,651 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Links: registration, the peer's presence, doorbells.
+ *
+ * Each side publishes its presence in its own struct ivring_wire_side and reads
+ * the peer's. Doorbells may be lost and the peer may stop at any instruction,
+ * so nothing here waits for the peer: on every interrupt of vector 0, on every
+ * open and once a second while channels are open, ivring_link_evaluate() looks
+ * at what is there and moves on.
+ */
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "internal.h"
+
+static DEFINE_IDA(ivring_link_ida);
+
+/* ---- doorbells ---- */
+
+/* Caller is inside ivring_link_enter(). */
+void ivring_link_ring(struct ivring_link *link, u32 vector)
+{
+	atomic64_inc(&link->stats[IVRING_STAT_LINK_DOORBELLS]);
+	link->params.ops->ring(link->params.priv, READ_ONCE(link->peer_id), vector);
+}
+
+/* Tell the peer that the handshake moved on. */
+void ivring_link_announce(struct ivring_link *link)
+{
+	ivring_link_ring(link, 0);
+}
+
+/**
+ * ivring_link_interrupt() - the peer rang
+ * @link: the link
+ * @vector: which doorbell
+ *
+ * Any context but NMI. The transport stops calling before it unregisters.
+ */
+void ivring_link_interrupt(struct ivring_link *link, u32 vector)
+{
+	u32 vectors = link->params.vectors;
+	bool work = vector == 0;
+	u32 c;
+
+	atomic64_inc(&link->stats[IVRING_STAT_LINK_INTERRUPTS]);
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		if (ivring_wire_vector(c, vectors) != vector)
+			continue;
+		atomic64_inc(&ch->interrupts);
+		wake_up_all(&ch->wait);
+		/* Nobody sleeps for a closed channel whose last data is read now. */
+		work |= READ_ONCE(ch->lingering);
+	}
+	if (work)
+		queue_work(system_wq, &link->work);
+}
+EXPORT_SYMBOL_GPL(ivring_link_interrupt);
+
+/* ---- the peer's presence ---- */
+
+struct ivring_peer {
+	u64 epoch;
+	u64 features;
+	u64 heartbeat;
+	u32 state;
+	u32 id;
+	u32 vectors;
+	u32 version;
+	u32 version_min;
+	bool reserved_ok;
+};
+
+/* Copy the peer's fields out, all of the same life: retry while it restarts. */
+static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_peer *p)
+{
+	int tries = 3;
+
+	do {
+		p->epoch = le64_to_cpu(virt_load_acquire(&s->epoch));
+		p->state = le32_to_cpu(READ_ONCE(s->state));
+		p->id = le32_to_cpu(READ_ONCE(s->id));
+		p->vectors = le32_to_cpu(READ_ONCE(s->vectors));
+		p->version = le32_to_cpu(READ_ONCE(s->version));
+		p->version_min = le32_to_cpu(READ_ONCE(s->version_min));
+		p->features = le64_to_cpu(READ_ONCE(s->features));
+		p->reserved_ok = !READ_ONCE(s->reserved0);
+		p->heartbeat = le64_to_cpu(READ_ONCE(s->heartbeat));
+		/* Pairs with the virt_wmb() in ivring_side_clear(). */
+		virt_rmb();
+	} while (le64_to_cpu(READ_ONCE(s->epoch)) != p->epoch && --tries);
+	if (!tries)
+		p->epoch = 0;
+}
+
+static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring_peer *p)
+{
+	if (link->dead)
+		return IVRING_LINK_DEAD;
+	if (!link->started || !link->peer_present)
+		return IVRING_LINK_WAITING;
+	if (p->state != IVRING_WIRE_SIDE_READY || !p->epoch || p->epoch == link->gone_epoch)
+		return IVRING_LINK_WAITING;
+	if (p->version_min > IVRING_WIRE_VERSION || p->version < IVRING_WIRE_VERSION_MIN ||
+	    p->version_min > p->version || !p->reserved_ok ||
+	    p->id > IVRING_WIRE_ID_MAX ||
+	    p->vectors < 1 || p->vectors > IVRING_WIRE_VECTORS_MAX)
+		return IVRING_LINK_MISMATCH;
+	if (link->stalled)
+		return IVRING_LINK_STALLED;
+	return IVRING_LINK_UP;
+}
+
+/* A heartbeat is only owed while both sides have a channel open. */
+static bool ivring_peer_owes_heartbeat(struct ivring_link *link)
+{
+	u32 c;
+
+	for (c = 0; c < link->geo.channels; c++)
+		if (READ_ONCE(link->channels[c]->state) == IVRING_CHANNEL_CONNECTED ||
+		    READ_ONCE(link->channels[c]->lingering))
+			return true;
+	return false;
+}
+
+static void ivring_peer_check_heartbeat(struct ivring_link *link, const struct ivring_peer *p)
+{
+	u64 now = ktime_get_ns();
+	u64 timeout = link->peer_timeout_ms * (u64)NSEC_PER_MSEC;
+
+	if (p->heartbeat != link->peer_heartbeat || p->epoch != link->peer_epoch) {
+		link->peer_heartbeat = p->heartbeat;
+		link->peer_heartbeat_ns = now;
+		link->stalled = false;
+	} else if (!ivring_peer_owes_heartbeat(link)) {
+		link->peer_heartbeat_ns = now;
+	} else if (timeout && now - link->peer_heartbeat_ns > timeout) {
+		link->stalled = true;
+	}
+}
+
+static void ivring_link_log_state(struct ivring_link *link, const struct ivring_peer *p, u32 old)
+{
+	switch (link->state) {
+	case IVRING_LINK_MISMATCH:
+		dev_err_ratelimited(&link->dev,
+				    "peer speaks protocol %u..%u, this side %u..%u: install matching releases of ivring on both sides\n",
+				    p->version_min, p->version, IVRING_WIRE_VERSION_MIN,
+				    IVRING_WIRE_VERSION);
+		break;
+	case IVRING_LINK_STALLED:
+		dev_warn_ratelimited(&link->dev, "peer's heartbeat stopped for %u ms\n",
+				     link->peer_timeout_ms);
+		break;
+	default:
+		dev_dbg(&link->dev, "%s -> %s\n", ivring_link_state_name(old),
+			ivring_link_state_name(link->state));
+	}
+}
+
+/* Caller holds link->lock. True when something changed that the peer should see. */
+static bool __ivring_link_evaluate(struct ivring_link *link)
+{
+	struct ivring_peer p;
+	u32 old = link->state;
+	u64 old_epoch = link->peer_epoch;
+	u32 c;
+
+	lockdep_assert_held(&link->lock);
+	ivring_peer_read(link->peer, &p);
+	ivring_peer_check_heartbeat(link, &p);
+	link->state = ivring_peer_judge(link, &p);
+	if (link->state == old && p.epoch == old_epoch)
+		return false;
+
+	link->peer_epoch = link->state == IVRING_LINK_WAITING ? 0 : p.epoch;
+	if (link->state == old && link->peer_epoch == old_epoch)
+		return false;
+	if (link->state == IVRING_LINK_UP) {
+		link->peer_id = p.id;
+		link->peer_vectors = p.vectors;
+		link->wire_version = min_t(u32, p.version, IVRING_WIRE_VERSION);
+		atomic64_inc(&link->stats[IVRING_STAT_LINK_UPS]);
+	} else {
+		link->wire_version = 0;
+		link->peer_vectors = 0;
+	}
+	if (old == IVRING_LINK_UP) {
+		atomic64_inc(&link->stats[IVRING_STAT_LINK_DOWNS]);
+		for (c = 0; c < link->geo.channels; c++) {
+			struct ivring_channel *ch = link->channels[c];
+
+			spin_lock(&ch->lock);
+			ivring_conn_reset(ch, link->state == IVRING_LINK_STALLED ?
+					  -ETIMEDOUT : -ECONNRESET);
+			spin_unlock(&ch->lock);
+		}
+	}
+	ivring_link_log_state(link, &p, old);
+	wake_up_all(&link->wait);
+	return link->state == IVRING_LINK_UP;
+}
+
+/**
+ * ivring_link_evaluate() - look at the peer and act on what changed
+ * @link: the caller is inside ivring_link_enter()
+ */
+void ivring_link_evaluate(struct ivring_link *link)
+{
+	bool announce;
+	u32 c;
+
+	spin_lock(&link->lock);
+	announce = __ivring_link_evaluate(link);
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		spin_lock(&ch->lock);
+		announce |= ivring_conn_evaluate(ch);
+		spin_unlock(&ch->lock);
+	}
+	spin_unlock(&link->lock);
+	if (announce)
+		ivring_link_announce(link);
+}
+
+static void ivring_link_work(struct work_struct *work)
+{
+	struct ivring_link *link = container_of(work, struct ivring_link, work);
+
+	if (!ivring_link_enter(link))
+		return;
+	ivring_link_evaluate(link);
+	ivring_link_leave(link);
+}
+
+static void ivring_link_schedule_tick(struct ivring_link *link)
+{
+	queue_delayed_work(system_wq, &link->tick, nsecs_to_jiffies(IVRING_TICK_NS));
+}
+
+static void ivring_link_tick(struct work_struct *work)
+{
+	struct ivring_link *link = container_of(to_delayed_work(work), struct ivring_link, tick);
+
+	if (!ivring_link_enter(link))
+		return;
+	spin_lock(&link->lock);
+	WRITE_ONCE(link->own->heartbeat, cpu_to_le64(++link->heartbeat));
+	spin_unlock(&link->lock);
+	ivring_link_evaluate(link);
+	if (READ_ONCE(link->open_files) || ivring_peer_owes_heartbeat(link))
+		ivring_link_schedule_tick(link);
+	ivring_link_leave(link);
+}
+
+void ivring_link_file_opened(struct ivring_link *link)
+{
+	spin_lock(&link->lock);
+	link->open_files++;
+	spin_unlock(&link->lock);
+	ivring_link_schedule_tick(link);
+}
+
+void ivring_link_file_closed(struct ivring_link *link)
+{
+	spin_lock(&link->lock);
+	link->open_files--;
+	spin_unlock(&link->lock);
+}
+
+/**
+ * ivring_link_peer_join() - the transport sees a peer
+ * @link: registered with peer_known
+ */
+void ivring_link_peer_join(struct ivring_link *link)
+{
+	spin_lock(&link->lock);
+	link->peer_present = true;
+	spin_unlock(&link->lock);
+	queue_work(system_wq, &link->work);
+}
+EXPORT_SYMBOL_GPL(ivring_link_peer_join);
+
+/**
+ * ivring_link_peer_leave() - the peer's end of the transport is gone
+ * @link: registered with peer_known
+ *
+ * Whatever the peer left in its half of the region is stale from here on.
+ */
+void ivring_link_peer_leave(struct ivring_link *link)
+{
+	if (!ivring_link_enter(link))
+		return;
+	spin_lock(&link->lock);
+	link->peer_present = false;
+	link->gone_epoch = le64_to_cpu(READ_ONCE(link->peer->epoch));
+	spin_unlock(&link->lock);
+	ivring_link_evaluate(link);
+	ivring_link_leave(link);
+}
+EXPORT_SYMBOL_GPL(ivring_link_peer_leave);
+
+u32 ivring_link_number(const struct ivring_link *link)
+{
+	return link->number;
+}
+EXPORT_SYMBOL_GPL(ivring_link_number);
+
+void ivring_link_get_info(struct ivring_link *link, struct ivring_link_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->abi_version = IVRING_ABI_VERSION;
+	info->link = link->number;
+	info->region_size = link->geo.region_size;
+	info->ring_size = link->geo.ring_size;
+	info->epoch = link->epoch;
+	info->channels = link->geo.channels;
+	info->side = link->params.side;
+	info->id = link->params.id;
+	info->vectors = link->params.vectors;
+	info->memory_type = link->memory_type;
+	memcpy(info->label, link->geo.label, sizeof(info->label));
+	spin_lock(&link->lock);
+	info->peer_epoch = link->peer_epoch;
+	info->peer_id = link->peer_id;
+	info->peer_vectors = link->peer_vectors;
+	info->state = link->state;
+	info->wire_version = link->wire_version;
+	spin_unlock(&link->lock);
+}
+
+/* ---- this side's presence ---- */
+
+/* Take back whatever an earlier life left, so that the peer sees this side down. */
+static void ivring_side_clear(struct ivring_link *link)
+{
+	u32 c;
+
+	WRITE_ONCE(link->own->state, cpu_to_le32(IVRING_WIRE_SIDE_DOWN));
+	WRITE_ONCE(link->own->epoch, 0);
+	/* Pairs with the virt_rmb() in ivring_peer_read(). */
+	virt_wmb();
+	for (c = 0; c < link->geo.channels; c++)
+		ivring_conn_forget(link->channels[c]);
+}
+
+static void ivring_side_publish(struct ivring_link *link)
+{
+	struct ivring_wire_side *s = link->own;
+
+	WRITE_ONCE(s->id, cpu_to_le32(link->params.id));
+	WRITE_ONCE(s->vectors, cpu_to_le32(link->params.vectors));
+	WRITE_ONCE(s->version, cpu_to_le32(IVRING_WIRE_VERSION));
+	WRITE_ONCE(s->version_min, cpu_to_le32(IVRING_WIRE_VERSION_MIN));
+	WRITE_ONCE(s->reserved0, 0);
+	WRITE_ONCE(s->features, 0);
+	WRITE_ONCE(s->heartbeat, 0);
+	WRITE_ONCE(s->state, cpu_to_le32(IVRING_WIRE_SIDE_READY));
+	/* Pairs with the acquire in ivring_peer_read(). */
+	virt_store_release(&s->epoch, cpu_to_le64(link->epoch));
+	/*
+	 * Both sides publish, then look: full barrier, so that one of them sees
+	 * the other. Pairs with the same line on the other side.
+	 */
+	virt_mb();
+}
+
+/**
+ * ivring_link_start() - begin a life
+ * @link: registered; the transport's interrupts work by now
+ *
+ * Interrupts come first, presence second: a peer that sees this side may ring
+ * at once.
+ */
+void ivring_link_start(struct ivring_link *link)
+{
+	ivring_side_publish(link);
+	spin_lock(&link->lock);
+	link->started = true;
+	spin_unlock(&link->lock);
+	if (!ivring_link_enter(link))
+		return;
+	ivring_link_evaluate(link);
+	ivring_link_leave(link);
+}
+EXPORT_SYMBOL_GPL(ivring_link_start);
+
+/* ---- registration ---- */
+
+static void ivring_link_users_gone(struct percpu_ref *ref)
+{
+	complete(&container_of(ref, struct ivring_link, users)->users_gone);
+}
+
+static void ivring_link_free(struct device *dev)
+{
+	struct ivring_link *link = container_of(dev, struct ivring_link, dev);
+
+	percpu_ref_exit(&link->users);
+	kfree(link->channels);
+	ida_free(&ivring_link_ida, link->number);
+	kfree(link);
+}
+
+static void ivring_channel_free(struct device *dev)
+{
+	struct ivring_channel *ch = container_of(dev, struct ivring_channel, dev);
+
+	put_device(&ch->link->dev);
+	kfree(ch);
+}
+
+/* The superblock is read once, into private memory, and judged there. */
+static int ivring_link_read_geometry(const struct ivring_link_params *params,
+				     struct ivring_wire_geometry *geo)
+{
+	struct ivring_wire_superblock *sb;
+	void *page;
+	int ret;
+
+	sb = kmalloc(sizeof(*sb), GFP_KERNEL);
+	if (!sb)
+		return -ENOMEM;
+	page = vmap(params->pages, 1, VM_MAP, PAGE_KERNEL);
+	if (!page) {
+		kfree(sb);
+		return -ENOMEM;
+	}
+	memcpy(sb, page, sizeof(*sb));
+	vunmap(page);
+	ret = ivring_wire_check(sb, params->size, geo);
+	kfree(sb);
+	return ret;
+}
+
+static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *params,
+					     const struct ivring_wire_geometry *geo)
+{
+	struct ivring_link *link;
+	int ret = -ENOMEM;
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL);
+	if (!link)
+		return ERR_PTR(-ENOMEM);
+	link->channels = kcalloc(geo->channels, sizeof(*link->channels), GFP_KERNEL);
+	if (!link->channels)
+		goto err_free;
+	ret = percpu_ref_init(&link->users, ivring_link_users_gone, 0, GFP_KERNEL);
+	if (ret)
+		goto err_free_channels;
+	ret = ida_alloc_max(&ivring_link_ida, IVRING_LINKS_MAX - 1, GFP_KERNEL);
+	if (ret < 0)
+		goto err_exit_ref;
+
+	link->number = ret;
+	link->params = *params;
+	link->geo = *geo;
+	do {
+		link->epoch = get_random_u64();
+	} while (!link->epoch);
+	link->peer_timeout_ms = IVRING_PEER_TIMEOUT_MS;
+	link->peer_present = !params->peer_known;
+	init_completion(&link->users_gone);
+	spin_lock_init(&link->lock);
+	init_waitqueue_head(&link->wait);
+	INIT_WORK(&link->work, ivring_link_work);
+	INIT_DELAYED_WORK(&link->tick, ivring_link_tick);
+
+	device_initialize(&link->dev);
+	link->dev.class = &ivring_class;
+	link->dev.parent = params->parent;
+	link->dev.groups = ivring_link_groups;
+	link->dev.release = ivring_link_free;
+	link->dev.devt = ivring_devt + link->number * IVRING_MINORS_PER_LINK;
+	dev_set_name(&link->dev, "ivring%u", link->number);
+	cdev_init(&link->cdev, &ivring_link_fops);
+	link->cdev.owner = params->ops->owner;
+	return link;
+
+err_exit_ref:
+	percpu_ref_exit(&link->users);
+err_free_channels:
+	kfree(link->channels);
+err_free:
+	kfree(link);
+	return ERR_PTR(ret);
+}
+
+static int ivring_channel_alloc(struct ivring_link *link, u32 index)
+{
+	struct ivring_channel *ch = kzalloc(sizeof(*ch), GFP_KERNEL);
+
+	if (!ch)
+		return -ENOMEM;
+	link->channels[index] = ch;
+	ch->link = link;
+	ch->index = index;
+	ch->tx.size = link->geo.ring_size;
+	ch->rx.size = link->geo.ring_size;
+	ch->tx.window = min_t(u64, IVRING_WINDOW_DEFAULT, link->geo.ring_size);
+	spin_lock_init(&ch->lock);
+	INIT_LIST_HEAD(&ch->files);
+	init_waitqueue_head(&ch->wait);
+	init_waitqueue_head(&ch->tx_dir.busy_wait);
+	init_waitqueue_head(&ch->rx_dir.busy_wait);
+
+	device_initialize(&ch->dev);
+	get_device(&link->dev);
+	ch->dev.class = &ivring_class;
+	ch->dev.parent = &link->dev;
+	ch->dev.groups = ivring_channel_groups;
+	ch->dev.release = ivring_channel_free;
+	ch->dev.devt = link->dev.devt + 1 + index;
+	dev_set_name(&ch->dev, "ivring%uc%u", link->number, index);
+	cdev_init(&ch->cdev, &ivring_channel_fops);
+	ch->cdev.owner = link->params.ops->owner;
+	return 0;
+}
+
+static void ivring_link_put(struct ivring_link *link)
+{
+	u32 c;
+
+	for (c = 0; c < link->geo.channels; c++)
+		if (link->channels[c])
+			put_device(&link->channels[c]->dev);
+	put_device(&link->dev);
+}
+
+static void ivring_link_del_nodes(struct ivring_link *link, u32 channels)
+{
+	while (channels--)
+		cdev_device_del(&link->channels[channels]->cdev, &link->channels[channels]->dev);
+	cdev_device_del(&link->cdev, &link->dev);
+}
+
+static int ivring_link_add_nodes(struct ivring_link *link)
+{
+	int ret;
+	u32 c;
+
+	ret = cdev_device_add(&link->cdev, &link->dev);
+	if (ret)
+		return ret;
+	for (c = 0; c < link->geo.channels; c++) {
+		ret = cdev_device_add(&link->channels[c]->cdev, &link->channels[c]->dev);
+		if (ret) {
+			ivring_link_del_nodes(link, c);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * ivring_link_register() - make shared memory a link
+ * @params: copied; see there for what must outlive the link
+ *
+ * The device nodes exist when this returns, but the peer does not see this
+ * side before ivring_link_start(). May sleep.
+ *
+ * Return: the link, or an ERR_PTR(): what ivring_wire_check() says of the
+ * region, -ENOSPC when no number is free, -ENOMEM.
+ */
+struct ivring_link *ivring_link_register(const struct ivring_link_params *params)
+{
+	struct ivring_wire_geometry geo;
+	struct ivring_link *link;
+	int ret;
+	u32 c;
+
+	/* Rings are mapped page by page. */
+	BUILD_BUG_ON(PAGE_SIZE > IVRING_WIRE_ALIGN);
+
+	ret = ivring_link_read_geometry(params, &geo);
+	if (ret)
+		return ERR_PTR(ret);
+	link = ivring_link_alloc(params, &geo);
+	if (IS_ERR(link))
+		return link;
+	for (c = 0; c < geo.channels; c++) {
+		ret = ivring_channel_alloc(link, c);
+		if (ret)
+			goto err_put;
+	}
+	ret = ivring_memory_map(link);
+	if (ret)
+		goto err_put;
+	ivring_side_clear(link);
+	ivring_memory_probe(link);
+	ret = ivring_link_add_nodes(link);
+	if (ret)
+		goto err_unmap;
+	return link;
+
+err_unmap:
+	ivring_memory_unmap(link);
+err_put:
+	ivring_link_put(link);
+	return ERR_PTR(ret);
+}
+EXPORT_SYMBOL_GPL(ivring_link_register);
+
+/**
+ * ivring_link_unregister() - end a link
+ * @link: what ivring_link_register() gave; interrupts have stopped
+ *
+ * Those who may still be inside: system calls (also asleep, also in the middle
+ * of a copy), page faults of user mappings, the work and the tick. All enter by
+ * ivring_link_enter(), which fails from here on; sleepers wake with ENODEV.
+ * Open files live on without the link and can only be closed. When this
+ * returns nothing touches the region or calls the transport any more.
+ *
+ * May sleep.
+ */
+void ivring_link_unregister(struct ivring_link *link)
+{
+	u32 c;
+
+	ivring_side_clear(link);
+	ivring_link_announce(link);
+
+	spin_lock(&link->lock);
+	link->dead = true;
+	link->state = IVRING_LINK_DEAD;
+	spin_unlock(&link->lock);
+	percpu_ref_kill(&link->users);
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		wake_up_all(&ch->wait);
+		wake_up_all(&ch->tx_dir.busy_wait);
+		wake_up_all(&ch->rx_dir.busy_wait);
+	}
+	wake_up_all(&link->wait);
+	wait_for_completion(&link->users_gone);
+	cancel_work_sync(&link->work);
+	cancel_delayed_work_sync(&link->tick);
+
+	ivring_link_del_nodes(link, link->geo.channels);
+	for (c = 0; c < link->geo.channels; c++)
+		ivring_channel_zap(link->channels[c]);
+	ivring_memory_unmap(link);
+	ivring_link_put(link);
+}
+EXPORT_SYMBOL_GPL(ivring_link_unregister);

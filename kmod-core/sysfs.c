@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/class/ivring/ivring<L> and ivring<L>c<C>: one value per file.
+ */
+#include <linux/sysfs.h>
+#include "internal.h"
+
+#define to_link(dev)	container_of(dev, struct ivring_link, dev)
+#define to_channel(dev)	container_of(dev, struct ivring_channel, dev)
+
+static const char * const ivring_link_states[] = {
+	[IVRING_LINK_WAITING] = "waiting",
+	[IVRING_LINK_UP] = "up",
+	[IVRING_LINK_MISMATCH] = "mismatch",
+	[IVRING_LINK_STALLED] = "stalled",
+	[IVRING_LINK_DEAD] = "dead",
+};
+
+static const char * const ivring_channel_states[] = {
+	[IVRING_CHANNEL_OPENING] = "opening",
+	[IVRING_CHANNEL_CONNECTED] = "connected",
+	[IVRING_CHANNEL_PEER_CLOSED] = "peer-closed",
+	[IVRING_CHANNEL_RESET] = "reset",
+	[IVRING_CHANNEL_BROKEN] = "broken",
+};
+
+static const char * const ivring_memory_types[] = {
+	[IVRING_MEMORY_UNKNOWN] = "unknown",
+	[IVRING_MEMORY_WB] = "write-back",
+	[IVRING_MEMORY_UNCACHED] = "uncached",
+};
+
+const char *ivring_link_state_name(u32 state)
+{
+	return ivring_link_states[state];
+}
+
+/* ---- links ---- */
+
+#define IVRING_LINK_ATTR(name, format, value)						\
+static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
+{											\
+	struct ivring_link *link = to_link(dev);					\
+											\
+	return sysfs_emit(buf, format "\n", value);					\
+}											\
+static DEVICE_ATTR_RO(name)
+
+IVRING_LINK_ATTR(label, "%s", link->geo.label);
+IVRING_LINK_ATTR(transport, "%s", link->params.ops->name);
+IVRING_LINK_ATTR(side, "%u", link->params.side);
+IVRING_LINK_ATTR(state, "%s", ivring_link_states[READ_ONCE(link->state)]);
+IVRING_LINK_ATTR(id, "%u", link->params.id);
+IVRING_LINK_ATTR(peer_id, "%u", READ_ONCE(link->peer_id));
+IVRING_LINK_ATTR(epoch, "%016llx", link->epoch);
+IVRING_LINK_ATTR(peer_epoch, "%016llx", READ_ONCE(link->peer_epoch));
+IVRING_LINK_ATTR(region_size, "%llu", link->geo.region_size);
+IVRING_LINK_ATTR(ring_size, "%llu", link->geo.ring_size);
+IVRING_LINK_ATTR(channels, "%u", link->geo.channels);
+IVRING_LINK_ATTR(vectors, "%u", link->params.vectors);
+IVRING_LINK_ATTR(peer_vectors, "%u", READ_ONCE(link->peer_vectors));
+IVRING_LINK_ATTR(memory_type, "%s", ivring_memory_types[link->memory_type]);
+IVRING_LINK_ATTR(memory_mbps, "%u", link->memory_mbps);
+
+static ssize_t peer_timeout_ms_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_link(dev)->peer_timeout_ms));
+}
+
+static ssize_t peer_timeout_ms_store(struct device *dev, struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	struct ivring_link *link = to_link(dev);
+	u32 value;
+	int ret;
+
+	ret = kstrtou32(buf, 0, &value);
+	if (ret)
+		return ret;
+	/* Shorter than three beats cannot tell late from gone. */
+	if (value && value < 3 * (u32)(IVRING_TICK_NS / NSEC_PER_MSEC))
+		return -EINVAL;
+	spin_lock(&link->lock);
+	link->peer_timeout_ms = value;
+	spin_unlock(&link->lock);
+	return count;
+}
+static DEVICE_ATTR_RW(peer_timeout_ms);
+
+static struct attribute *ivring_link_attrs[] = {
+	&dev_attr_label.attr,
+	&dev_attr_transport.attr,
+	&dev_attr_side.attr,
+	&dev_attr_state.attr,
+	&dev_attr_id.attr,
+	&dev_attr_peer_id.attr,
+	&dev_attr_epoch.attr,
+	&dev_attr_peer_epoch.attr,
+	&dev_attr_region_size.attr,
+	&dev_attr_ring_size.attr,
+	&dev_attr_channels.attr,
+	&dev_attr_vectors.attr,
+	&dev_attr_peer_vectors.attr,
+	&dev_attr_memory_type.attr,
+	&dev_attr_memory_mbps.attr,
+	&dev_attr_peer_timeout_ms.attr,
+	NULL
+};
+
+static const struct attribute_group ivring_link_group = {
+	.attrs = ivring_link_attrs,
+};
+
+#define IVRING_LINK_STAT(name, index)							\
+static ssize_t name##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
+{											\
+	return sysfs_emit(buf, "%lld\n", atomic64_read(&to_link(dev)->stats[index]));	\
+}											\
+static struct device_attribute ivring_link_stat_##name = __ATTR_RO(name)
+
+IVRING_LINK_STAT(doorbells, IVRING_STAT_LINK_DOORBELLS);
+IVRING_LINK_STAT(interrupts, IVRING_STAT_LINK_INTERRUPTS);
+IVRING_LINK_STAT(ups, IVRING_STAT_LINK_UPS);
+IVRING_LINK_STAT(downs, IVRING_STAT_LINK_DOWNS);
+
+static struct attribute *ivring_link_stat_attrs[] = {
+	&ivring_link_stat_doorbells.attr,
+	&ivring_link_stat_interrupts.attr,
+	&ivring_link_stat_ups.attr,
+	&ivring_link_stat_downs.attr,
+	NULL
+};
+
+static const struct attribute_group ivring_link_stat_group = {
+	.name = "stats",
+	.attrs = ivring_link_stat_attrs,
+};
+
+const struct attribute_group *ivring_link_groups[] = {
+	&ivring_link_group,
+	&ivring_link_stat_group,
+	NULL
+};
+
+/* ---- channels ---- */
+
+static ssize_t ivring_channel_state_show(struct device *dev, struct device_attribute *attr,
+					 char *buf)
+{
+	struct ivring_channel *ch = to_channel(dev);
+	const char *state = "closed";
+
+	spin_lock(&ch->lock);
+	if (!list_empty(&ch->files))
+		state = ivring_channel_states[ch->state];
+	else if (ch->lingering)
+		state = "lingering";
+	spin_unlock(&ch->lock);
+	return sysfs_emit(buf, "%s\n", state);
+}
+
+static struct device_attribute ivring_channel_attr_state =
+	__ATTR(state, 0444, ivring_channel_state_show, NULL);
+
+static ssize_t window_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(to_channel(dev)->tx.window));
+}
+
+/* Only between conversations: someone may wait for a piece of the old size. */
+static ssize_t window_store(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t count)
+{
+	struct ivring_channel *ch = to_channel(dev);
+	int ret;
+	u64 value;
+
+	ret = kstrtou64(buf, 0, &value);
+	if (ret)
+		return ret;
+	if (value < IVRING_WIRE_RING_SIZE_MIN || value > ch->tx.size)
+		return -EINVAL;
+	spin_lock(&ch->lock);
+	if (list_empty(&ch->files) && !ch->lingering)
+		ch->tx.window = value;
+	else
+		ret = -EBUSY;
+	spin_unlock(&ch->lock);
+	return ret ?: count;
+}
+static DEVICE_ATTR_RW(window);
+
+static struct attribute *ivring_channel_attrs[] = {
+	&ivring_channel_attr_state.attr,
+	&dev_attr_window.attr,
+	NULL
+};
+
+static const struct attribute_group ivring_channel_group = {
+	.attrs = ivring_channel_attrs,
+};
+
+#define IVRING_CHANNEL_STAT(stat, index)						\
+static ssize_t stat##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
+{											\
+	struct ivring_channel *ch = to_channel(dev);					\
+	u64 value;									\
+											\
+	spin_lock(&ch->lock);								\
+	value = ch->stats[index];							\
+	spin_unlock(&ch->lock);								\
+	return sysfs_emit(buf, "%llu\n", value);					\
+}											\
+static struct device_attribute ivring_channel_stat_##stat = __ATTR_RO(stat)
+
+IVRING_CHANNEL_STAT(tx_bytes, IVRING_STAT_TX_BYTES);
+IVRING_CHANNEL_STAT(rx_bytes, IVRING_STAT_RX_BYTES);
+IVRING_CHANNEL_STAT(doorbells_sent, IVRING_STAT_DOORBELLS_SENT);
+IVRING_CHANNEL_STAT(doorbells_suppressed, IVRING_STAT_DOORBELLS_SUPPRESSED);
+IVRING_CHANNEL_STAT(sleeps, IVRING_STAT_SLEEPS);
+IVRING_CHANNEL_STAT(spins, IVRING_STAT_SPINS);
+IVRING_CHANNEL_STAT(spins_paid, IVRING_STAT_SPINS_PAID);
+IVRING_CHANNEL_STAT(rescued, IVRING_STAT_RESCUED);
+IVRING_CHANNEL_STAT(conversations, IVRING_STAT_CONVERSATIONS);
+IVRING_CHANNEL_STAT(broken, IVRING_STAT_BROKEN);
+
+static ssize_t ivring_channel_interrupts_show(struct device *dev, struct device_attribute *attr,
+					      char *buf)
+{
+	return sysfs_emit(buf, "%lld\n", atomic64_read(&to_channel(dev)->interrupts));
+}
+
+static struct device_attribute ivring_channel_stat_interrupts =
+	__ATTR(interrupts, 0444, ivring_channel_interrupts_show, NULL);
+
+static struct attribute *ivring_channel_stat_attrs[] = {
+	&ivring_channel_stat_tx_bytes.attr,
+	&ivring_channel_stat_rx_bytes.attr,
+	&ivring_channel_stat_doorbells_sent.attr,
+	&ivring_channel_stat_doorbells_suppressed.attr,
+	&ivring_channel_stat_interrupts.attr,
+	&ivring_channel_stat_sleeps.attr,
+	&ivring_channel_stat_spins.attr,
+	&ivring_channel_stat_spins_paid.attr,
+	&ivring_channel_stat_rescued.attr,
+	&ivring_channel_stat_conversations.attr,
+	&ivring_channel_stat_broken.attr,
+	NULL
+};
+
+static const struct attribute_group ivring_channel_stat_group = {
+	.name = "stats",
+	.attrs = ivring_channel_stat_attrs,
+};
+
+const struct attribute_group *ivring_channel_groups[] = {
+	&ivring_channel_group,
+	&ivring_channel_stat_group,
+	NULL
+};
