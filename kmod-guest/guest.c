@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ivring_guest: QEMU's ivshmem-doorbell PCI device as a link.
+ *
+ * The device (QEMU docs/specs/ivshmem-spec): vendor 1af4, device 1110, revision
+ * 1. BAR 0 has the registers, BAR 1 the MSI-X table, BAR 2 is the shared
+ * memory. Revision 1 raises interrupts by MSI-X only. The plain variant of the
+ * device has no interrupts and the ID 0; it cannot be told apart but by its
+ * missing MSI-X capability.
+ */
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <ivring/link.h>
+#include <ivring/wire.h>
+
+#define IVSHMEM_VENDOR		PCI_VENDOR_ID_REDHAT_QUMRANET
+#define IVSHMEM_DEVICE		0x1110
+#define IVSHMEM_REVISION	1
+
+#define IVSHMEM_BAR_REGS	0
+#define IVSHMEM_BAR_MEMORY	2
+
+#define IVSHMEM_REG_IVPOSITION	8
+#define IVSHMEM_REG_DOORBELL	12
+
+/* Memory is hot-added in sections of this size (mm/memory_hotplug.c). */
+#define IVRING_GUEST_SIZE_MIN	SZ_2M
+
+struct ivring_guest_vector {
+	struct ivring_guest *guest;
+	u32 vector;
+	char name[32];
+};
+
+struct ivring_guest {
+	struct pci_dev *pdev;
+	void __iomem *regs;
+	struct dev_pagemap pgmap;
+	struct page **pages;
+	struct ivring_link *link;
+	int nr_vectors;
+	struct ivring_guest_vector vectors[];
+};
+
+static void ivring_guest_ring(void *priv, u32 peer_id, u32 vector)
+{
+	struct ivring_guest *g = priv;
+
+	/* writel() orders the ring's index before the doorbell. */
+	writel(peer_id << 16 | vector, g->regs + IVSHMEM_REG_DOORBELL);
+}
+
+static const struct ivring_transport_ops ivring_guest_ops = {
+	.name = "guest",
+	.owner = THIS_MODULE,
+	.ring = ivring_guest_ring,
+};
+
+static irqreturn_t ivring_guest_interrupt(int irq, void *data)
+{
+	struct ivring_guest_vector *v = data;
+
+	ivring_link_interrupt(v->guest->link, v->vector);
+	return IRQ_HANDLED;
+}
+
+/*
+ * Struct pages for the BAR. The core maps them itself: the mapping made here
+ * may be uncached, as the firmware's MTRRs say so below 4 GiB, and under OVMF
+ * everywhere.
+ */
+static int ivring_guest_map_memory(struct ivring_guest *g)
+{
+	struct pci_dev *pdev = g->pdev;
+	resource_size_t start = pci_resource_start(pdev, IVSHMEM_BAR_MEMORY);
+	u64 size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY);
+	unsigned long i, count = size >> PAGE_SHIFT;
+	struct page *first;
+	void *addr;
+
+	if (size < IVRING_GUEST_SIZE_MIN) {
+		dev_err(&pdev->dev, "shared memory of %llu bytes is too small: at least %u are needed\n",
+			size, IVRING_GUEST_SIZE_MIN);
+		return -EFBIG;
+	}
+	g->pages = kvmalloc_array(count, sizeof(*g->pages), GFP_KERNEL);
+	if (!g->pages)
+		return -ENOMEM;
+	g->pgmap.type = MEMORY_DEVICE_GENERIC;
+	g->pgmap.range.start = start;
+	g->pgmap.range.end = start + size - 1;
+	g->pgmap.nr_range = 1;
+	addr = devm_memremap_pages(&pdev->dev, &g->pgmap);
+	if (IS_ERR(addr)) {
+		dev_err(&pdev->dev, "no struct pages for the shared memory (error %ld)\n",
+			PTR_ERR(addr));
+		kvfree(g->pages);
+		return PTR_ERR(addr);
+	}
+	first = pfn_to_page(PHYS_PFN(start));
+	for (i = 0; i < count; i++)
+		g->pages[i] = nth_page(first, i);
+	return 0;
+}
+
+static const char *ivring_guest_explain(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "no ivring superblock: is the device served by \"ivring serve\"?";
+	case -EPROTONOSUPPORT:
+		return "unknown version or feature: install matching releases of ivring on both sides";
+	case -ENOTUNIQ:
+		return "impossible geometry in the superblock";
+	case -EFBIG:
+		return "size is not a power of two, or out of range";
+	default:
+		return "no memory?";
+	}
+}
+
+static int ivring_guest_register(struct ivring_guest *g)
+{
+	struct pci_dev *pdev = g->pdev;
+	struct ivring_link_params params = {
+		.ops = &ivring_guest_ops,
+		.priv = g,
+		.parent = &pdev->dev,
+		.pages = g->pages,
+		.size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
+		.side = 1,
+		.id = readl(g->regs + IVSHMEM_REG_IVPOSITION),
+		.vectors = g->nr_vectors,
+	};
+
+	/* The register is signed: -1 while the device has not been told its ID. */
+	if (params.id > IVRING_WIRE_ID_MAX) {
+		dev_err(&pdev->dev, "the device has no ID: its server did not finish the handshake\n");
+		return -EPROTO;
+	}
+	g->link = ivring_link_register(&params);
+	if (IS_ERR(g->link)) {
+		dev_err(&pdev->dev, "shared memory refused, %s (error %ld)\n",
+			ivring_guest_explain(PTR_ERR(g->link)), PTR_ERR(g->link));
+		return PTR_ERR(g->link);
+	}
+	return 0;
+}
+
+static void ivring_guest_free_irqs(struct ivring_guest *g, int count)
+{
+	while (count--)
+		free_irq(pci_irq_vector(g->pdev, count), &g->vectors[count]);
+}
+
+static int ivring_guest_request_irqs(struct ivring_guest *g)
+{
+	int i, ret;
+
+	for (i = 0; i < g->nr_vectors; i++) {
+		struct ivring_guest_vector *v = &g->vectors[i];
+
+		v->guest = g;
+		v->vector = i;
+		snprintf(v->name, sizeof(v->name), "ivring%u-%d", ivring_link_number(g->link), i);
+		ret = request_irq(pci_irq_vector(g->pdev, i), ivring_guest_interrupt, 0, v->name, v);
+		if (ret) {
+			ivring_guest_free_irqs(g, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static void ivring_guest_release_regions(void *pdev)
+{
+	pci_release_regions(pdev);
+}
+
+static int ivring_guest_enable(struct pci_dev *pdev)
+{
+	int ret;
+
+	ret = pcim_enable_device(pdev);
+	if (ret)
+		return ret;
+	ret = pci_request_regions(pdev, KBUILD_MODNAME);
+	if (ret)
+		return ret;
+	pci_set_master(pdev);
+	/* Kernels differ in whether pcim_enable_device() makes this automatic. */
+	return devm_add_action_or_reset(&pdev->dev, ivring_guest_release_regions, pdev);
+}
+
+static int ivring_guest_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct ivring_guest *g;
+	int ret, count;
+
+	if (pdev->revision != IVSHMEM_REVISION)
+		return -ENODEV;
+	count = pci_msix_vec_count(pdev);
+	if (count < 1) {
+		dev_err(&pdev->dev, "no MSI-X: this is ivshmem-plain, ivshmem-doorbell is needed\n");
+		return -ENODEV;
+	}
+	ret = ivring_guest_enable(pdev);
+	if (ret)
+		return ret;
+
+	g = devm_kzalloc(&pdev->dev, struct_size(g, vectors, count), GFP_KERNEL);
+	if (!g)
+		return -ENOMEM;
+	g->pdev = pdev;
+	pci_set_drvdata(pdev, g);
+	g->regs = pcim_iomap(pdev, IVSHMEM_BAR_REGS, 0);
+	if (!g->regs)
+		return -ENOMEM;
+	ret = ivring_guest_map_memory(g);
+	if (ret)
+		return ret;
+	g->nr_vectors = pci_alloc_irq_vectors(pdev, 1, min(count, IVRING_WIRE_VECTORS_MAX),
+					      PCI_IRQ_MSIX);
+	if (g->nr_vectors < 0) {
+		ret = g->nr_vectors;
+		goto err_free_pages;
+	}
+	ret = ivring_guest_register(g);
+	if (ret)
+		goto err_free_vectors;
+	ret = ivring_guest_request_irqs(g);
+	if (ret)
+		goto err_unregister;
+	ivring_link_start(g->link);
+	return 0;
+
+err_unregister:
+	ivring_link_unregister(g->link);
+err_free_vectors:
+	pci_free_irq_vectors(pdev);
+err_free_pages:
+	kvfree(g->pages);
+	return ret;
+}
+
+static void ivring_guest_remove(struct pci_dev *pdev)
+{
+	struct ivring_guest *g = pci_get_drvdata(pdev);
+
+	ivring_guest_free_irqs(g, g->nr_vectors);
+	ivring_link_unregister(g->link);
+	pci_free_irq_vectors(pdev);
+	kvfree(g->pages);
+}
+
+static const struct pci_device_id ivring_guest_ids[] = {
+	{ PCI_DEVICE(IVSHMEM_VENDOR, IVSHMEM_DEVICE) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, ivring_guest_ids);
+
+static struct pci_driver ivring_guest_driver = {
+	.name = "ivring_guest",
+	.id_table = ivring_guest_ids,
+	.probe = ivring_guest_probe,
+	.remove = ivring_guest_remove,
+	/* The peer learns at once that this side goes down. */
+	.shutdown = ivring_guest_remove,
+};
+module_pci_driver(ivring_guest_driver);
+
+MODULE_DESCRIPTION("Shared-memory rings between a host and its guests: ivshmem guest");
+MODULE_AUTHOR("The ivring authors");
+MODULE_LICENSE("GPL");
