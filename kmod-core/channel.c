@@ -55,6 +55,17 @@ void ivring_dir_unlock(struct ivring_dir *dir)
 	wake_up(&dir->busy_wait);
 }
 
+/* As ivring_dir_lock(); takes the time it waited off @timeout_ns. */
+static int ivring_dir_lock_timed(struct ivring_dir *dir, s64 *timeout_ns)
+{
+	u64 start = ktime_get_ns();
+	int ret = ivring_dir_lock(dir, *timeout_ns);
+
+	if (!ret && *timeout_ns > 0)
+		*timeout_ns = max_t(s64, *timeout_ns - (s64)(ktime_get_ns() - start), 1);
+	return ret;
+}
+
 static void ivring_channel_ring(struct ivring_channel *ch)
 {
 	u32 vectors = READ_ONCE(ch->link->peer_vectors);
@@ -122,17 +133,12 @@ static void ivring_channel_arm(struct ivring_channel *ch, const struct ivring_wa
 
 static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 {
-	u64 prod = ch->rx.prod, cons = ch->tx.cons;
 	int error = 0;
 
 	if (events & IVRING_WAIT_IN)
 		error = ivring_rx_refresh(&ch->rx);
 	if (!error && events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
 		error = ivring_tx_refresh(&ch->tx);
-	if (prod != ch->rx.prod)
-		ch->rx_dir.polled = false;
-	if (cons != ch->tx.cons)
-		ch->tx_dir.polled = false;
 	return error;
 }
 
@@ -241,11 +247,21 @@ static void ivring_channel_rescued(struct ivring_channel *ch, s64 interrupts)
 	dev_dbg(&ch->dev, "wake-up rescued by the safety timer\n");
 }
 
+/* Must the wait end although no event holds? */
+static int ivring_channel_give_up(const struct ivring_wait *w, u64 deadline)
+{
+	if (signal_pending(current))
+		return w->timeout_ns < 0 ? -ERESTARTSYS : -EINTR;
+	return ktime_get_ns() >= deadline ? -ETIMEDOUT : 0;
+}
+
 /* Sleep once. Returns as ivring_channel_look(). */
 static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait *w, u64 deadline)
 {
 	struct ivring_channel *ch = f->channel;
 	s64 interrupts = atomic64_read(&ch->interrupts);
+	const u64 *index = w->events & IVRING_WAIT_IN ? &ch->rx.prod : &ch->tx.cons;
+	u64 before = READ_ONCE(*index);
 	bool timed_out = false, safety = false;
 	DEFINE_WAIT(wait);
 	ktime_t timeout;
@@ -256,13 +272,12 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 	prepare_to_wait(&ch->wait, &wait, TASK_INTERRUPTIBLE);
 	/* [F] and [H]: the wish is set, so look again; a doorbell wakes from here on. */
 	ret = ivring_channel_look(f, w, true);
-	now = ktime_get_ns();
-	if (!ret && signal_pending(current))
-		ret = w->timeout_ns < 0 ? -ERESTARTSYS : -EINTR;
-	if (!ret && now >= deadline)
-		ret = -ETIMEDOUT;
-	if (!ret) {
-		timeout = min_t(u64, deadline - now, KTIME_MAX);
+	if (!ret)
+		ret = ivring_channel_give_up(w, deadline);
+	/* A wish for any progress since the last look may lie in the past by now. */
+	if (!ret && before == READ_ONCE(*index)) {
+		now = ktime_get_ns();
+		timeout = min_t(u64, deadline > now ? deadline - now : 0, KTIME_MAX);
 		/* Announcements of the handshake have the link's tick for a safety net. */
 		safety = READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED &&
 			 timeout > IVRING_TICK_NS;
@@ -293,6 +308,9 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 	int ret;
 
 	ret = ivring_channel_look(f, w, false);
+	/* Who may not wait will poll(2), perhaps edge-triggered: that needs a doorbell. */
+	if (!ret && !w->timeout_ns && READ_ONCE(dir->polled))
+		ret = ivring_channel_look(f, w, true);
 	if (!ret && !w->timeout_ns)
 		return -EAGAIN;
 	if (!ret && w->timeout_ns > 0) {
@@ -300,10 +318,14 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 		deadline = w->timeout_ns < S64_MAX - now ? now + w->timeout_ns : U64_MAX;
 	}
 	while (!ret) {
-		if (!ivring_channel_spin(ch, dir))
+		bool moved = ivring_channel_spin(ch, dir);
+
+		if (!moved)
 			ret = ivring_channel_sleep(f, w, deadline);
 		if (!ret)
 			ret = ivring_channel_look(f, w, false);
+		if (!ret && moved)
+			ret = ivring_channel_give_up(w, deadline);
 	}
 	if (ret < 0)
 		return ret;
@@ -355,7 +377,7 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span)
 
 	if (!span->min || span->min > READ_ONCE(ch->tx.window))
 		return -EINVAL;
-	ret = ivring_dir_lock(&ch->tx_dir, span->timeout_ns);
+	ret = ivring_dir_lock_timed(&ch->tx_dir, &w.timeout_ns);
 	if (ret)
 		return ret;
 	if (READ_ONCE(ch->tx_dir.holder) && ch->tx_dir.holder != f)
@@ -454,7 +476,7 @@ int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span)
 
 	if (!span->min || span->min > ch->rx.size)
 		return -EINVAL;
-	ret = ivring_dir_lock(&ch->rx_dir, span->timeout_ns);
+	ret = ivring_dir_lock_timed(&ch->rx_dir, &w.timeout_ns);
 	if (ret)
 		return ret;
 	if (READ_ONCE(ch->rx_dir.holder) && ch->rx_dir.holder != f)

@@ -84,7 +84,7 @@ static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file
 	int ret = 0;
 
 	spin_lock(&ch->lock);
-	if (ch->exclusive || (exclusive && !list_empty(&ch->files))) {
+	if (ch->users && (ch->exclusive || exclusive)) {
 		ret = -EBUSY;
 	} else {
 		ch->exclusive = exclusive;

@@ -68,6 +68,7 @@ static void ivring_conn_start(struct ivring_channel *ch)
 static void ivring_conn_begin(struct ivring_channel *ch)
 {
 	ch->conversation++;
+	ch->users = 0;
 	ch->state = IVRING_CHANNEL_OPENING;
 	ch->error = 0;
 	ch->started = false;
@@ -75,6 +76,8 @@ static void ivring_conn_begin(struct ivring_channel *ch)
 	ch->tx_dir.held = 0;
 	ch->rx_dir.holder = NULL;
 	ch->rx_dir.held = 0;
+	ch->tx_dir.polled = false;
+	ch->rx_dir.polled = false;
 	wake_up_all(&ch->wait);
 }
 
@@ -138,9 +141,12 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 	if (!ivring_conn_link_up(ch) || !ch->started)
 		return false;
 	epoch = ivring_conn_peer_epoch(ch);
-	if (!epoch || ivring_conn_peer_flags(ch) & IVRING_WIRE_CONN_F_CLOSING)
+	if (!epoch)
 		return false;
 	if (epoch != ch->peer_epoch) {
+		/* It is leaving without having met this side. */
+		if (ivring_conn_peer_flags(ch) & IVRING_WIRE_CONN_F_CLOSING)
+			return false;
 		ch->peer_epoch = epoch;
 		WRITE_ONCE(ch->own->ack, cpu_to_le64(epoch));
 		/* [M] pairs with itself on the other side. */
@@ -168,9 +174,14 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 		return false;
 	/*
 	 * A peer that moved on without CLOSING seen here has let this side read
-	 * everything first. Else this is the last look at its index.
+	 * everything first. Else this is the last look at its prod. Its cons
+	 * stays until it opens again, and then goes backwards at most.
 	 */
 	if (epoch == ch->peer_epoch && ivring_rx_refresh(&ch->rx)) {
+		ivring_conn_break(ch);
+		return true;
+	}
+	if (ivring_tx_refresh(&ch->tx) && epoch == ch->peer_epoch) {
 		ivring_conn_break(ch);
 		return true;
 	}
@@ -193,7 +204,7 @@ static bool ivring_conn_evaluate_lingering(struct ivring_channel *ch)
 	ch->lingering = false;
 	ch->peer_epoch = 0;
 	ivring_conn_forget(ch);
-	if (!list_empty(&ch->files) && !ch->started)
+	if (ch->users && !ch->started)
 		ivring_conn_start(ch);
 	return true;
 }
@@ -211,7 +222,7 @@ bool ivring_conn_evaluate(struct ivring_channel *ch)
 	lockdep_assert_held(&ch->lock);
 	if (ch->lingering)
 		announce = ivring_conn_evaluate_lingering(ch);
-	if (ch->lingering || list_empty(&ch->files))
+	if (ch->lingering || !ch->users)
 		return announce;
 	if (ch->state == IVRING_CHANNEL_OPENING)
 		announce |= ivring_conn_evaluate_opening(ch);
@@ -231,7 +242,7 @@ bool ivring_conn_evaluate(struct ivring_channel *ch)
 void ivring_conn_reset(struct ivring_channel *ch, int error)
 {
 	lockdep_assert_held(&ch->lock);
-	if (list_empty(&ch->files))
+	if (!ch->users)
 		return;
 	if (ch->state == IVRING_CHANNEL_CONNECTED)
 		ivring_conn_abort(ch, IVRING_CHANNEL_RESET, error);
@@ -242,7 +253,7 @@ void ivring_conn_reset(struct ivring_channel *ch, int error)
 /* May a newcomer share the conversation that goes on? */
 static bool ivring_conn_joinable(const struct ivring_channel *ch)
 {
-	if (list_empty(&ch->files))
+	if (!ch->users)
 		return false;
 	return ch->state == IVRING_CHANNEL_OPENING || ch->state == IVRING_CHANNEL_CONNECTED ||
 	       (ch->state == IVRING_CHANNEL_PEER_CLOSED && ivring_rx_cached_avail(&ch->rx));
@@ -281,7 +292,7 @@ bool ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
 
 	lockdep_assert_held(&ch->lock);
 	if (!ivring_conn_joinable(ch)) {
-		if (!list_empty(&ch->files))
+		if (ch->users)
 			announce = ivring_conn_end(ch);
 		ivring_conn_begin(ch);
 		if (!ch->lingering) {
@@ -290,6 +301,7 @@ bool ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
 		}
 	}
 	f->conversation = ch->conversation;
+	ch->users++;
 	list_add_tail(&f->node, &ch->files);
 	announce |= ivring_conn_evaluate(ch);
 	return announce;
@@ -310,7 +322,8 @@ bool ivring_conn_close(struct ivring_channel *ch, struct ivring_file *f)
 		ch->tx_dir.holder = NULL;
 	if (ch->rx_dir.holder == f)
 		ch->rx_dir.holder = NULL;
-	if (!list_empty(&ch->files))
+	/* A file of an older conversation has no part in this one. */
+	if (f->conversation != ch->conversation || --ch->users)
 		return false;
 	ch->exclusive = false;
 	return ivring_conn_end(ch);

@@ -77,7 +77,7 @@ struct ivring_dir {
 	struct ivring_file *holder;	/* of a reserved or peeked span */
 	u64 held;			/* bytes of that span */
 	unsigned int sleepers;
-	bool polled;			/* poll(2) waits for any progress */
+	bool polled;			/* poll(2) was used: wake for any progress */
 	u32 spin_ns;			/* adaptive, see ivring_spin() */
 	u32 spin_skipped;
 };
@@ -93,12 +93,13 @@ struct ivring_dir {
  * @tx_data: data of the produced ring, mapped twice in a row
  * @rx_data: data of the consumed ring, likewise
  * @lock: protects all that follows, but for the busy bits and @interrupts
- * @files: struct ivring_file, open here
+ * @files: struct ivring_file, open here, of whatever conversation
+ * @users: those of them that belong to the present conversation
  * @exclusive: opened with O_EXCL
  * @lingering: closed here, but the peer still reads what was sent
  * @started: this conversation's epoch is published
  * @flags: IVRING_WIRE_CONN_F_* as published
- * @state: IVRING_CHANNEL_*, meaningful while @files is not empty
+ * @state: IVRING_CHANNEL_*, meaningful while @users is not zero
  * @error: errno while @state is IVRING_CHANNEL_RESET
  * @conversation: counts conversations; a file of an older one is stale
  * @epoch: own epoch of the conversation
@@ -124,6 +125,7 @@ struct ivring_channel {
 
 	spinlock_t lock;
 	struct list_head files;
+	unsigned int users;
 	bool exclusive;
 	bool lingering;
 	bool started;

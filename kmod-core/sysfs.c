@@ -151,7 +151,7 @@ static ssize_t ivring_channel_state_show(struct device *dev, struct device_attri
 	const char *state = "closed";
 
 	spin_lock(&ch->lock);
-	if (!list_empty(&ch->files))
+	if (ch->users)
 		state = ivring_channel_states[ch->state];
 	else if (ch->lingering)
 		state = "lingering";
@@ -181,7 +181,7 @@ static ssize_t window_store(struct device *dev, struct device_attribute *attr,
 	if (value < IVRING_WIRE_RING_SIZE_MIN || value > ch->tx.size)
 		return -EINVAL;
 	spin_lock(&ch->lock);
-	if (list_empty(&ch->files) && !ch->lingering)
+	if (!ch->users && !ch->lingering)
 		ch->tx.window = value;
 	else
 		ret = -EBUSY;

@@ -158,7 +158,7 @@ struct ivring_span {
 };
 
 /* ivring_wait.events and .revents */
-#define IVRING_WAIT_CONNECTED	(1U << 0)	/* the peer has the channel open */
+#define IVRING_WAIT_CONNECTED	(1U << 0)	/* the peer opened the channel */
 #define IVRING_WAIT_IN		(1U << 1)	/* rx_min bytes can be read, or end of file */
 #define IVRING_WAIT_OUT		(1U << 2)	/* tx_min bytes can be written */
 #define IVRING_WAIT_DRAINED	(1U << 3)	/* the peer consumed all that was written */

@@ -1,0 +1,224 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Bad input and bad luck: each gives its own exit code in bounded time, leaves
+# nothing under the final name, and the next transfer works.
+
+# What is quoted is for a shell in the guest.
+# shellcheck disable=SC2016
+set -uo pipefail
+# shellcheck source=pair.sh
+. /src/selftests/pair/pair.sh
+
+# Exit codes, as ivring(1) lists them.
+NO_LINK=3 NO_PEER=4 NO_AGENT=5 SOURCE=7 NOT_REGULAR=8 DEST=9 NO_SPACE=10
+PEER_GONE=13 REFUSED=17 USAGE=2
+
+absent()
+{
+	guest "[ ! -e $PAIR_GUEST_ROOT/$1 ]"
+}
+
+# No temporary file is left either.
+no_litter()
+{
+	[ -z "$(guest "find $PAIR_GUEST_ROOT -name '.*ivring*'")" ]
+}
+
+works()
+{
+	code_is 0 "$IVRING" push --quiet /tmp/small vm0:works &&
+		code_is 0 "$IVRING" pull --quiet vm0:works /tmp/works &&
+		cmp /tmp/small /tmp/works
+}
+
+# within SECONDS CMD...
+within()
+{
+	local limit=$1 start=$SECONDS
+
+	shift
+	"$@" || return
+	[ $((SECONDS - start)) -le "$limit" ] && return
+	echo "# took $((SECONDS - start)) s"
+	return 1
+}
+
+head -c 100000 /dev/urandom >/tmp/small
+head -c 256M /dev/zero >/tmp/big
+
+ok "without modules: no link" code_is $NO_LINK "$IVRING" push /tmp/small vm0:x
+ok "the modules load" load_host
+ok "without server: no link" code_is $NO_LINK "$IVRING" push /tmp/small vm0:x
+ok "the server starts" serve_start
+ok "without guest: no peer" within 10 code_is $NO_PEER "$IVRING" push /tmp/small vm0:x
+ok "a second server is refused" within 10 code_is $DEST "$IVRING" serve vm0
+ok "the guest starts" guest_device
+ok "and answers" guest_wait
+ok "with a device but no module: no peer" within 10 code_is $NO_PEER "$IVRING" push /tmp/small vm0:x
+ok "the guest's modules load" load_guest
+ok "the link is up" wait_for 10 link_is up
+ok "without agent: no agent" within 10 code_is $NO_AGENT "$IVRING" push /tmp/small vm0:x
+ok "the agent starts" guest_agent
+ok "transfers work" works
+
+ok "no arguments" code_is $USAGE "$IVRING" push
+ok "unknown option" code_is $USAGE "$IVRING" push --nonsense /tmp/small vm0:x
+ok "unknown command" code_is $USAGE "$IVRING" nonsense
+ok "no such link" code_is $NO_LINK "$IVRING" push /tmp/small vm9:x
+ok "missing source" code_is $SOURCE "$IVRING" push /tmp/none vm0:x
+ok "missing source at the agent" code_is $SOURCE "$IVRING" pull vm0:none /tmp/x
+ok "nothing came of it" [ ! -e /tmp/x ]
+ok "directory as source" code_is $NOT_REGULAR "$IVRING" push /tmp vm0:x
+ok "directory as source at the agent" code_is $NOT_REGULAR "$IVRING" pull vm0:. /tmp/x
+guest mkdir -p "$PAIR_GUEST_ROOT/dir/small"
+ok "directory where a file is meant" code_is $DEST "$IVRING" push /tmp/small vm0:dir
+ok "missing directory" code_is $DEST "$IVRING" push /tmp/small vm0:no/such/x
+ok "missing directory here" code_is $DEST "$IVRING" pull vm0:works /tmp/no/such/x
+ok "no way out by .." code_is $DEST "$IVRING" push /tmp/small vm0:../escaped
+ok "nor for reading" code_is $SOURCE "$IVRING" pull vm0:../../etc/passwd /tmp/x
+guest ln -s /etc "$PAIR_GUEST_ROOT/etc-link"
+ok "nor through a symlink" code_is $DEST "$IVRING" push /tmp/small vm0:etc-link/escaped
+ok "nothing escaped" guest '[ ! -e /etc/escaped ] && [ ! -e /tmp/escaped ]'
+ok "after all this, transfers work" works
+
+# A file system too small: known beforehand, and found out on the way.
+guest "mkdir -p $PAIR_GUEST_ROOT/full && mount -t tmpfs -o size=16m none $PAIR_GUEST_ROOT/full"
+ok "no space at the receiver" within 10 code_is $NO_SPACE "$IVRING" push /tmp/big vm0:full/big
+ok "no file is left" absent full/big
+head -c 12M /dev/urandom >/tmp/grow
+guest "head -c 8M /dev/zero >$PAIR_GUEST_ROOT/full/ballast"
+ok "no space left for a file that would have fit" \
+	within 10 code_is $NO_SPACE "$IVRING" push /tmp/grow vm0:full/grow
+ok "no file is left of it" absent full/grow
+mkdir -p /tmp/full
+mount -t tmpfs -o size=16m none /tmp/full
+guest "head -c 64M /dev/zero >$PAIR_GUEST_ROOT/big-there"
+ok "no space here" within 10 code_is $NO_SPACE "$IVRING" pull vm0:big-there /tmp/full/big
+ok "no file is left here" [ -z "$(ls -A /tmp/full)" ]
+umount /tmp/full
+ok "after full disks, transfers work" works
+
+# The client is killed in the middle.
+"$IVRING" push --quiet /tmp/big vm0:victim &
+client=$!
+moving()
+{
+	[ "$(stat_of ivring0c0 tx_bytes)" -gt $((sent + (4 << 20))) ]
+}
+sent=$(stat_of ivring0c0 tx_bytes)
+wait_for 10 moving
+kill -KILL $client
+wait $client 2>/dev/null
+ok "a push was killed; the next works" works
+ok "no file under the final name" absent victim
+ok "no temporary file" no_litter
+
+# Interrupted as a person does it.
+sent=$(stat_of ivring0c0 tx_bytes)
+# A background job of a shell ignores SIGINT; setsid's child does not inherit that here.
+setsid env --default-signal=INT "$IVRING" push --quiet /tmp/big vm0:victim &
+client=$!
+wait_for 10 moving
+kill -INT $client
+ok "Ctrl-C ends with 130" code_is 130 wait $client
+ok "no file after Ctrl-C" absent victim
+ok "after Ctrl-C, transfers work" works
+
+# The agent is killed in the middle.
+sent=$(stat_of ivring0c0 tx_bytes)
+"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
+client=$!
+wait_for 10 moving
+guest_agent_stop -KILL
+ok "the agent was killed: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "no file after the agent's death" absent victim
+guest_agent
+ok "with a new agent, transfers work" works
+ok "what the dead agent left is gone" no_litter
+
+# The agent allows one direction only.
+guest_agent_stop
+guest_agent --read-only
+ok "read-only agent refuses a push" code_is $REFUSED "$IVRING" push /tmp/small vm0:x
+ok "and serves a pull" code_is 0 "$IVRING" pull vm0:works /tmp/x
+guest_agent_stop
+guest_agent
+ok "transfers work" works
+
+# QEMU is killed in the middle, in both directions.
+for direction in push pull; do
+	sent=$(stat_of ivring0c0 tx_bytes)
+	received=$(stat_of ivring0c0 rx_bytes)
+	if [ $direction = push ]; then
+		"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
+	else
+		guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
+		"$IVRING" pull --quiet vm0:big /tmp/victim 2>>"$RESULTS/commands.log" &
+		moving()
+		{
+			[ "$(stat_of ivring0c0 rx_bytes)" -gt $((received + (4 << 20))) ]
+		}
+	fi
+	client=$!
+	wait_for 10 moving
+	guest_kill
+	ok "QEMU was killed during $direction: peer gone" within 15 code_is $PEER_GONE wait $client
+	ok "no file here" [ ! -e /tmp/victim ]
+	ok "the link waits" wait_for 5 link_is waiting
+	ok "QEMU starts again" guest_device
+	ok "the guest answers again" guest_wait
+	ok "its modules load" load_guest
+	guest_agent
+	ok "the link is up again" wait_for 10 link_is up
+	ok "transfers work again" works
+done
+
+# The guest reboots without a word to QEMU's server.
+guest 'echo b >/proc/sysrq-trigger' >/dev/null 2>&1 &
+reboot=$!
+ok "the guest resets" wait_for 30 guest_dead
+wait $reboot
+guest_kill
+ok "and starts" guest_device
+ok "and answers" guest_wait
+ok "modules load after a reset" load_guest
+guest_agent
+ok "the link is up after a reset" wait_for 10 link_is up
+ok "transfers work after a reset" works
+
+# The server is killed: the link goes away, and comes back with a new server.
+"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
+client=$!
+sent=$(stat_of ivring0c0 tx_bytes)
+moving()
+{
+	[ "$(stat_of ivring0c0 tx_bytes)" -gt $((sent + (4 << 20))) ]
+}
+wait_for 10 moving
+serve_stop -KILL 2>/dev/null
+ok "the server was killed: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "the guest sees it" wait_for 15 guest '[ "$(cat /sys/class/ivring/ivring0/state)" = waiting ]'
+guest_kill
+ok "a new server starts" serve_start
+ok "a new guest starts" guest_device
+ok "and answers it" guest_wait
+ok "modules load with the new server" load_guest
+guest_agent
+ok "the link is up with the new server" wait_for 10 link_is up
+ok "transfers work with the new server" works
+
+# Modules in use stay.
+ok "rmmod in use is refused" code_is 1 rmmod ivring_host
+guest_agent_stop
+ok "unbinding in the guest ends its side" \
+	guest 'cd /sys/bus/pci/drivers/ivring_guest && echo 0000:* >unbind'
+ok "the host sees it" wait_for 10 link_is waiting
+ok "bind again" guest 'for d in /sys/bus/pci/devices/*; do
+	[ "$(cat $d/vendor $d/device | xargs)" = "0x1af4 0x1110" ] || continue
+	basename $d >/sys/bus/pci/drivers/ivring_guest/bind; done'
+guest_agent
+ok "the link is up after binding" wait_for 10 link_is up
+ok "transfers work after binding" works
+ok "the pair goes down" pair_down
+plan
