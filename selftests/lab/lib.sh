@@ -1,0 +1,232 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What a test in the outer VM (the host side) has at hand. Source it:
+#
+#   . /src/selftests/lab/lib.sh
+#
+# GUEST names the guest that a function is about: vm0 unless set, vm1, vm2 ...
+# for more. /src is the clone, read-only, in every VM; $RESULTS is writable,
+# outlives the VMs, and is /results in the guests.
+
+RESULTS=${RESULTS:-/results}
+SRC=/src
+: "${SRC}"
+LAB_RUN=/run/lab
+
+lab_guest_name()
+{
+	local name=${GUEST:-vm0}
+
+	[[ $name =~ ^vm[0-9]+$ ]] || {
+		echo "GUEST must be vm0, vm1, ... and not '$name'" >&2
+		return 2
+	}
+	echo "$name"
+}
+
+# wait_for SECONDS CMD...: until CMD succeeds; fails when the time is up.
+wait_for()
+{
+	local deadline=$((SECONDS + $1))
+
+	shift
+	while ! "$@"; do
+		if [ "$SECONDS" -ge "$deadline" ]; then
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+# guest_alive: the guest's QEMU runs.
+guest_alive()
+{
+	local name pid
+
+	name=$(lab_guest_name) || return
+	pid=$(cat "$LAB_RUN/$name.pid" 2>/dev/null) || return 1
+	grep -qs -- "lab.name=$name" "/proc/$pid/cmdline"
+}
+
+guest_dead()
+{
+	! guest_alive
+}
+
+# guest_start [QEMU ARGS...]: starts the guest and returns; guest_wait waits
+# until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL
+# and GUEST_APPEND (kernel command line) change it.
+guest_start()
+{
+	local name dir cid kernel=/kernel kernel_disk key scratch
+
+	name=$(lab_guest_name) || return
+	if guest_alive; then
+		echo "$name runs already" >&2
+		return 1
+	fi
+	dir=$RESULTS
+	cid=$((3 + ${name#vm}))
+	[ ! -e /guest-kernel/vmlinuz ] || kernel=/guest-kernel
+	kernel_disk=$(lab_disk "${kernel##*/}") || return
+	key=$(cut -d' ' -f2 /lab/guest_key.pub)
+	rm -f "$LAB_RUN/$name".{pid,ssh} "$dir/.$name-ready"
+
+	scratch=/scratch/$name.img
+	rm -f "$scratch"
+	truncate -s "${GUEST_SCRATCH:-16G}" "$scratch" || return
+	mke2fs -q -t ext4 -O ^has_journal -m 0 \
+		-E lazy_itable_init=1,root_owner=0:0 "$scratch" || return
+
+	# With its own session the guest survives the shell that started it.
+	# shellcheck disable=SC2016
+	setsid --fork bash -c 'echo $$ >"$0"; exec "$@"' "$LAB_RUN/$name.pid" \
+		qemu-system-x86_64 -name "$name" -nodefaults -no-user-config \
+		-display none -no-reboot -M q35 -accel "${GUEST_ACCEL:-kvm}" -cpu host \
+		-smp "${GUEST_CPUS:-2}" -m "${GUEST_MEM:-2G}" \
+		-kernel $kernel/vmlinuz -initrd $kernel/initrd \
+		-append "lab.role=guest lab.name=$name lab.key=$key $(lab_cmdline) ${GUEST_APPEND:-}" \
+		-chardev "file,id=console,path=$dir/$name-console.log,append=on" \
+		-serial chardev:console \
+		-monitor "unix:$LAB_RUN/$name.mon,server=on,wait=off" \
+		-drive "if=none,id=root,format=raw,readonly=on,file=$(lab_disk root),file.locking=off" \
+		-device virtio-blk-pci,drive=root,serial=root \
+		-drive "if=none,id=kernel,format=raw,readonly=on,file=$kernel_disk,file.locking=off" \
+		-device virtio-blk-pci,drive=kernel,serial=kernel \
+		-drive "if=none,id=scratch,format=raw,cache=unsafe,discard=unmap,file=$scratch" \
+		-device virtio-blk-pci,drive=scratch,serial=scratch \
+		-fsdev local,id=src,path=/src,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=src,mount_tag=src \
+		-fsdev "local,id=results,path=$dir,security_model=none,multidevs=remap" \
+		-device virtio-9p-pci,fsdev=results,mount_tag=results \
+		-device "vhost-vsock-pci,guest-cid=$cid" \
+		"$@" </dev/null >"$dir/$name-qemu.log" 2>&1
+	wait_for 10 test -s "$LAB_RUN/$name.pid"
+}
+
+# The part of the command line that both sides have in common.
+lab_cmdline()
+{
+	local word
+
+	for word in $(</proc/cmdline); do
+		case $word in
+		lab.*) ;;
+		*) printf '%s ' "$word" ;;
+		esac
+	done
+	# Emulated SVM offers the guest an XSAVE that its kernel finds broken.
+	if grep -q 'QEMU TCG' /proc/cpuinfo; then
+		echo noxsave
+	fi
+}
+
+lab_disk()
+{
+	local d
+
+	for d in /sys/block/vd*; do
+		if [ "$(cat "$d/serial")" = "$1" ]; then
+			echo "/dev/${d##*/}"
+			return
+		fi
+	done
+	echo "no disk '$1'" >&2
+	return 1
+}
+
+lab_guest_ssh()
+{
+	local name=$1
+
+	shift
+	ssh -F none -S "$LAB_RUN/$name.ssh" -i "/lab/guest_key" -l root \
+		-o BatchMode=yes -o LogLevel=ERROR -o StrictHostKeyChecking=no \
+		-o UserKnownHostsFile=/dev/null -o GSSAPIAuthentication=no \
+		-o ServerAliveInterval=10 -o ServerAliveCountMax=6 \
+		-o SendEnv="TERM RESULTS" \
+		-o ProxyCommand="socat - VSOCK-CONNECT:$((3 + ${name#vm})):22" "$@"
+}
+
+lab_guest_up()
+{
+	[ -s "$RESULTS/.$1-ready" ] || guest_dead
+}
+
+# One connection for all commands; it keeps its streams, so give it none.
+lab_guest_connect()
+{
+	guest_dead || lab_guest_ssh "$1" -M -f -N guest </dev/null >"$LAB_RUN/$1.log" 2>&1
+}
+
+# guest_wait [SECONDS]: until the guest answers (or its QEMU is gone).
+guest_wait()
+{
+	local name
+
+	name=$(lab_guest_name) || return
+	if ! wait_for "${1:-90}" lab_guest_up "$name" || guest_dead; then
+		echo "$name did not come up:" >&2
+		tail -n 5 "$RESULTS/$name-qemu.log" "$RESULTS/$name-console.log" >&2
+		return 1
+	fi
+	if ! wait_for 20 lab_guest_connect "$name"; then
+		echo "no shell on $name: $(<"$LAB_RUN/$name.log")" >&2
+		return 1
+	fi
+}
+
+# guest CMD...: runs CMD in the guest, with its streams and its exit code. One
+# argument is a line for the shell there, several are passed on as they are.
+# 255: there was no guest to run it in.
+guest()
+{
+	local name tty=-T
+
+	name=$(lab_guest_name) || return
+	if [ $# -eq 0 ] || { [ -t 0 ] && [ -t 1 ]; }; then
+		tty=-t
+	fi
+	case $# in
+	0) lab_guest_ssh "$name" $tty guest ;;
+	1) lab_guest_ssh "$name" $tty guest "$1" ;;
+	*) lab_guest_ssh "$name" $tty guest "$(printf '%q ' "$@")" ;;
+	esac
+}
+
+# guest_kill: the guest dies at whatever instruction it is at.
+guest_kill()
+{
+	local name
+
+	name=$(lab_guest_name) || return
+	if guest_alive; then
+		kill -KILL "$(cat "$LAB_RUN/$name.pid")"
+		wait_for 30 guest_dead || return
+	fi
+	lab_guest_ssh "$name" -O exit guest 2>/dev/null || :
+	rm -f "$LAB_RUN/$name".{pid,ssh,mon} "$RESULTS/.$name-ready"
+}
+
+# guest_shutdown [SECONDS]: the guest's kernel powers off; killed if it won't.
+guest_shutdown()
+{
+	guest 'sync; (poweroff) >/dev/null 2>&1 </dev/null &' || :
+	if ! wait_for "${1:-30}" guest_dead; then
+		echo "$(lab_guest_name) did not power off" >&2
+		guest_kill
+		return 1
+	fi
+	guest_kill
+}
+
+# guest_monitor CMD...: a line to QEMU's human monitor.
+guest_monitor()
+{
+	local name
+
+	name=$(lab_guest_name) || return
+	echo "$*" | socat -t 2 - "UNIX-CONNECT:$LAB_RUN/$name.mon" | tr -d '\r' |
+		sed '1d; /^(qemu)/d'
+}
