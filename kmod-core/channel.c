@@ -142,28 +142,45 @@ static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 	return error;
 }
 
+/*
+ * Set the wish and look again. If the index moved, the wish may lie in the past
+ * by now: no doorbell comes for it, and it may have taken the place of another
+ * sleeper's. So all sleepers, this one too, look and wish anew.
+ */
+static int ivring_channel_arm_and_refresh(struct ivring_channel *ch, const struct ivring_wait *w)
+{
+	u64 prod = ch->rx.prod, cons = ch->tx.cons;
+	int error;
+
+	ivring_channel_arm(ch, w);
+	error = ivring_channel_refresh(ch, w->events);
+	if ((prod != ch->rx.prod && ch->rx_dir.sleepers) ||
+	    (cons != ch->tx.cons && ch->tx_dir.sleepers))
+		wake_up_all(&ch->wait);
+	return error;
+}
+
 /* As ivring_channel_events(), after a look at what the peer wrote. */
 static int ivring_channel_look(struct ivring_file *f, const struct ivring_wait *w, bool arm)
 {
 	struct ivring_channel *ch = f->channel;
 	bool announce = false;
-	int ret;
+	int ret, error = 0;
 
 	spin_lock(&ch->lock);
 	ret = ivring_channel_events(f, w);
-	if (ret)
+	if (ret < 0 || ret == w->events)
 		goto out;
 	announce = ivring_conn_evaluate(ch);
-	if (ch->state == IVRING_CHANNEL_CONNECTED) {
-		if (arm)
-			ivring_channel_arm(ch, w);
-		if (ivring_channel_refresh(ch, w->events)) {
-			/* A peer that left or restarted may do that, see [L] in conn.c. */
-			announce |= ivring_conn_evaluate(ch);
-			if (ch->state == IVRING_CHANNEL_CONNECTED) {
-				ivring_conn_break(ch);
-				announce = true;
-			}
+	if (ch->state == IVRING_CHANNEL_CONNECTED)
+		error = arm && !ret ? ivring_channel_arm_and_refresh(ch, w) :
+				      ivring_channel_refresh(ch, w->events);
+	if (error) {
+		/* A peer that left or restarted may do that, see [L] in conn.c. */
+		announce |= ivring_conn_evaluate(ch);
+		if (ch->state == IVRING_CHANNEL_CONNECTED) {
+			ivring_conn_break(ch);
+			announce = true;
 		}
 	}
 	ret = ivring_channel_events(f, w);
@@ -260,8 +277,6 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 {
 	struct ivring_channel *ch = f->channel;
 	s64 interrupts = atomic64_read(&ch->interrupts);
-	const u64 *index = w->events & IVRING_WAIT_IN ? &ch->rx.prod : &ch->tx.cons;
-	u64 before = READ_ONCE(*index);
 	bool timed_out = false, safety = false;
 	DEFINE_WAIT(wait);
 	ktime_t timeout;
@@ -274,8 +289,7 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 	ret = ivring_channel_look(f, w, true);
 	if (!ret)
 		ret = ivring_channel_give_up(w, deadline);
-	/* A wish for any progress since the last look may lie in the past by now. */
-	if (!ret && before == READ_ONCE(*index)) {
+	if (!ret) {
 		now = ktime_get_ns();
 		timeout = min_t(u64, deadline > now ? deadline - now : 0, KTIME_MAX);
 		/* Announcements of the handshake have the link's tick for a safety net. */

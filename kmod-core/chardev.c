@@ -315,6 +315,23 @@ static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned l
 
 /* ---- mmap ---- */
 
+/* Pages to map at one fault, where as many follow. */
+#define IVRING_FAULT_AROUND	64UL
+
+/* Map up to @count pages from where the fault is; the first one for sure. */
+static int ivring_vma_insert(struct vm_area_struct *vma, unsigned long addr,
+			     struct page **pages, unsigned long count)
+{
+	int err;
+
+	count = min(count, (vma->vm_end - addr) >> PAGE_SHIFT);
+	err = vm_insert_pages(vma, addr, pages, &count);
+	/* Some are mapped already, perhaps this one, by somebody else just now. */
+	if (err == -EBUSY)
+		err = vm_insert_page(vma, addr, pages[0]);
+	return err == -EBUSY ? 0 : err;
+}
+
 /*
  * Pages go in one by one from the fault handler. remap_pfn_range() would ask
  * the memory-type tables and could make the mapping uncached. The page table
@@ -327,23 +344,20 @@ static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)
 	struct ivring_file *f = vma->vm_file->private_data;
 	struct ivring_channel *ch = f->channel;
 	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
-	u64 map_size = 2 * ch->link->geo.ring_size;
-	bool tx = offset < map_size;
-	struct page *page;
+	u64 ring_size = ch->link->geo.ring_size;
+	unsigned long left = (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
+	struct page **pages;
 	vm_fault_t ret;
 	int err;
 
 	if (!ivring_link_enter(ch->link))
 		return VM_FAULT_SIGBUS;
-	page = ivring_memory_page(ch, tx, offset);
+	pages = ivring_memory_pages(ch, offset < 2 * ring_size, offset);
 	if (vma->vm_flags & VM_PFNMAP) {
-		ret = vmf_insert_pfn(vma, vmf->address, page_to_pfn(page));
+		ret = vmf_insert_pfn(vma, vmf->address, page_to_pfn(pages[0]));
 	} else {
-		err = vm_insert_page(vma, vmf->address, page);
-		/* Somebody else faulted it in: just as well. */
-		ret = err == -EBUSY ? VM_FAULT_NOPAGE : vmf_error(err);
-		if (!err)
-			ret = VM_FAULT_NOPAGE;
+		err = ivring_vma_insert(vma, vmf->address, pages, min(left, IVRING_FAULT_AROUND));
+		ret = err ? vmf_error(err) : VM_FAULT_NOPAGE;
 	}
 	ivring_link_leave(ch->link);
 	return ret;
@@ -363,7 +377,7 @@ static int ivring_channel_check_vma(const struct ivring_channel *ch, struct vm_a
 	if (start >= 2 * map_size || len > map_size - (rx ? start - map_size : start))
 		return -EINVAL;
 	/* A private copy would show the ring as it once was. */
-	if (!(vma->vm_flags & VM_SHARED))
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (rx && vma->vm_flags & VM_WRITE)
 		return -EACCES;

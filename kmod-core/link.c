@@ -97,6 +97,13 @@ static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_pee
 		p->epoch = 0;
 }
 
+/* Does what the peer says of itself make sense, whatever version it speaks? */
+static bool ivring_peer_sane(const struct ivring_peer *p)
+{
+	return p->reserved_ok && p->version_min <= p->version && p->id <= IVRING_WIRE_ID_MAX &&
+	       p->vectors >= 1 && p->vectors <= IVRING_WIRE_VECTORS_MAX;
+}
+
 static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring_peer *p)
 {
 	if (link->dead)
@@ -105,10 +112,8 @@ static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring
 		return IVRING_LINK_WAITING;
 	if (p->state != IVRING_WIRE_SIDE_READY || !p->epoch || p->epoch == link->gone_epoch)
 		return IVRING_LINK_WAITING;
-	if (p->version_min > IVRING_WIRE_VERSION || p->version < IVRING_WIRE_VERSION_MIN ||
-	    p->version_min > p->version || !p->reserved_ok ||
-	    p->id > IVRING_WIRE_ID_MAX ||
-	    p->vectors < 1 || p->vectors > IVRING_WIRE_VECTORS_MAX)
+	if (!ivring_peer_sane(p) || p->version_min > IVRING_WIRE_VERSION ||
+	    p->version < IVRING_WIRE_VERSION_MIN)
 		return IVRING_LINK_MISMATCH;
 	if (link->stalled)
 		return IVRING_LINK_STALLED;
@@ -147,6 +152,12 @@ static void ivring_link_log_state(struct ivring_link *link, const struct ivring_
 {
 	switch (link->state) {
 	case IVRING_LINK_MISMATCH:
+		if (!ivring_peer_sane(p)) {
+			dev_err_ratelimited(&link->dev,
+					    "the peer's presence makes no sense (%u vectors, ID %u)\n",
+					    p->vectors, p->id);
+			break;
+		}
 		dev_err_ratelimited(&link->dev,
 				    "peer speaks protocol %u..%u, this side %u..%u: install matching releases of ivring on both sides\n",
 				    p->version_min, p->version, IVRING_WIRE_VERSION_MIN,

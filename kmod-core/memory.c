@@ -96,15 +96,15 @@ void ivring_memory_unmap(struct ivring_link *link)
 	link->map = NULL;
 }
 
-/* The page at @offset of a ring's data, for a mapping in user space. */
-struct page *ivring_memory_page(const struct ivring_channel *ch, bool tx, u64 offset)
+/* The pages from @offset of a ring's data on, for a mapping in user space. */
+struct page **ivring_memory_pages(const struct ivring_channel *ch, bool tx, u64 offset)
 {
 	const struct ivring_link *link = ch->link;
 	u32 producer = tx ? link->params.side : !link->params.side;
 
 	offset &= link->geo.ring_size - 1;
-	return link->params.pages[ivring_memory_ring_start(&link->geo, ch->index, producer) +
-				  (offset >> PAGE_SHIFT)];
+	return link->params.pages + ivring_memory_ring_start(&link->geo, ch->index, producer) +
+	       (offset >> PAGE_SHIFT);
 }
 
 /*

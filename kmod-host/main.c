@@ -110,7 +110,7 @@ static int ivring_host_attach(struct ivring_host *h, struct ivring_host_attach _
 		return -EPERM;
 	if (copy_from_user(&a, arg, sizeof(a)))
 		return -EFAULT;
-	if (a.flags || a.link || memchr_inv(a.reserved, 0, sizeof(a.reserved)) ||
+	if (a.flags || memchr_inv(a.reserved, 0, sizeof(a.reserved)) ||
 	    a.id > IVRING_WIRE_ID_MAX || a.vectors < 1 || a.vectors > IVRING_WIRE_VECTORS_MAX)
 		return -EINVAL;
 	if (h->link)

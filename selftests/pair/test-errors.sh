@@ -11,8 +11,8 @@ set -uo pipefail
 . /src/selftests/pair/pair.sh
 
 # Exit codes, as ivring(1) lists them.
-NO_LINK=3 NO_PEER=4 NO_AGENT=5 SOURCE=7 NOT_REGULAR=8 DEST=9 NO_SPACE=10
-PEER_GONE=13 REFUSED=17 USAGE=2
+USAGE=2 NO_LINK=3 NO_PEER=4 NO_AGENT=5 SOURCE=7 NOT_REGULAR=8 DEST=9 NO_SPACE=10
+PEER_GONE=13 REFUSED=17 BUSY=18
 
 absent()
 {
@@ -52,7 +52,7 @@ ok "the modules load" load_host
 ok "without server: no link" code_is $NO_LINK "$IVRING" push /tmp/small vm0:x
 ok "the server starts" serve_start
 ok "without guest: no peer" within 10 code_is $NO_PEER "$IVRING" push /tmp/small vm0:x
-ok "a second server is refused" within 10 code_is $DEST "$IVRING" serve vm0
+ok "a second server is refused" within 10 code_is $BUSY "$IVRING" serve vm0
 ok "the guest starts" guest_device
 ok "and answers" guest_wait
 ok "with a device but no module: no peer" within 10 code_is $NO_PEER "$IVRING" push /tmp/small vm0:x
@@ -75,10 +75,10 @@ guest mkdir -p "$PAIR_GUEST_ROOT/dir/small"
 ok "directory where a file is meant" code_is $DEST "$IVRING" push /tmp/small vm0:dir
 ok "missing directory" code_is $DEST "$IVRING" push /tmp/small vm0:no/such/x
 ok "missing directory here" code_is $DEST "$IVRING" pull vm0:works /tmp/no/such/x
-ok "no way out by .." code_is $DEST "$IVRING" push /tmp/small vm0:../escaped
-ok "nor for reading" code_is $SOURCE "$IVRING" pull vm0:../../etc/passwd /tmp/x
+ok "no way out by .." code_is $REFUSED "$IVRING" push /tmp/small vm0:../escaped
+ok "nor for reading" code_is $REFUSED "$IVRING" pull vm0:../../etc/passwd /tmp/x
 guest ln -s /etc "$PAIR_GUEST_ROOT/etc-link"
-ok "nor through a symlink" code_is $DEST "$IVRING" push /tmp/small vm0:etc-link/escaped
+ok "nor through a symlink" code_is $REFUSED "$IVRING" push /tmp/small vm0:etc-link/escaped
 ok "nothing escaped" guest '[ ! -e /etc/escaped ] && [ ! -e /tmp/escaped ]'
 ok "after all this, transfers work" works
 
