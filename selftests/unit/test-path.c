@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Names that a hostile peer chooses stay beneath the root. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "path.h"
+#include "tap.h"
+#include "tempfile.h"
+
+static char dir[] = "/tmp/ivring-test-path-XXXXXX";
+static struct path_root root = { .confined = true, .whose = "the agent's" };
+
+static void run(const char *command)
+{
+	if (system(command)) {
+		printf("Bail out! %s\n", command);
+		exit(1);
+	}
+}
+
+static int source(const char *path)
+{
+	struct status st;
+	struct stat stat;
+	int fd;
+
+	if (path_open_source(&root, path, &fd, &stat, &st))
+		return st.code;
+	close(fd);
+	return 0;
+}
+
+static void test_sources(void)
+{
+	static const struct {
+		const char *path;
+		int code;
+	} cases[] = {
+		{ "file", 0 },
+		{ "/file", 0 },
+		{ "//file", 0 },
+		{ "sub/file", 0 },
+		{ "inner-link", 0 },
+		{ "missing", STATUS_SOURCE },
+		{ "sub", STATUS_NOT_REGULAR },
+		{ "", STATUS_NOT_REGULAR },
+		{ "fifo", STATUS_NOT_REGULAR },
+		{ "../outside", STATUS_REFUSED },
+		{ "sub/../file", STATUS_REFUSED },
+		{ "sub/..", STATUS_REFUSED },
+		{ "outer-link", STATUS_REFUSED },
+		{ "absolute-link", STATUS_REFUSED },
+		{ "outer-dir/outside", STATUS_REFUSED },
+		{ "..x", STATUS_SOURCE },
+		{ "file/", STATUS_SOURCE },
+	};
+	size_t i;
+	int code;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		code = source(cases[i].path);
+		ok(code == cases[i].code, "source '%s': %d, want %d", cases[i].path, code,
+		   cases[i].code);
+	}
+}
+
+/* Where it leads, as seen from the root; or the code. */
+static const char *dest(const char *path, const char *base, bool into_dir)
+{
+	static char text[PATH_MAX + NAME_MAX + 2];
+	char proc[64], where[PATH_MAX];
+	struct path_dest d;
+	struct status st;
+	ssize_t len;
+
+	if (path_resolve_dest(&root, path, base, into_dir, &d, &st)) {
+		snprintf(text, sizeof(text), "%d", st.code);
+		return text;
+	}
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", d.dirfd);
+	len = readlink(proc, where, sizeof(where) - 1);
+	where[len > 0 ? len : 0] = '\0';
+	snprintf(text, sizeof(text), "%s/%s", where + strlen(dir) + strlen("/root"), d.name);
+	path_dest_close(&d);
+	return text;
+}
+
+static void test_dests(void)
+{
+	static const struct {
+		const char *path, *base;
+		bool into_dir;
+		const char *want;
+	} cases[] = {
+		{ "", "x", false, "/x" },
+		{ "/", "x", true, "/x" },
+		{ "new", "x", false, "/new" },
+		{ "/new", "x", false, "/new" },
+		{ "file", "x", false, "/file" },
+		{ "sub", "x", false, "/sub/x" },
+		{ "sub/", "x", false, "/sub/x" },
+		{ "sub/new", "x", false, "/sub/new" },
+		{ "inner-dir", "x", true, "/sub/x" },
+		{ "new/", "x", false, "9" },
+		{ "new", "x", true, "9" },
+		{ "file", "x", true, "9" },
+		{ "missing/new", "x", false, "9" },
+		{ "file/new", "x", false, "9" },
+		{ "", "sub", false, "9" },
+		{ "fifo", "x", false, "9" },
+		{ "", "..", false, "9" },
+		{ "", ".", false, "9" },
+		{ "", "", false, "9" },
+		{ "", "a/b", false, "9" },
+		{ "sub", "../x", false, "9" },
+		{ "..", "x", false, "17" },
+		{ "../x", "x", false, "17" },
+		{ "sub/../../x", "x", false, "17" },
+		{ "outer-dir", "x", false, "17" },
+		{ "outer-dir/new", "x", false, "17" },
+		{ "outer-link", "x", false, "17" },
+	};
+	const char *got;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		got = dest(cases[i].path, cases[i].base, cases[i].into_dir);
+		ok(!strcmp(got, cases[i].want), "dest '%s' base '%s'%s: %s, want %s",
+		   cases[i].path, cases[i].base, cases[i].into_dir ? " into" : "", got,
+		   cases[i].want);
+	}
+}
+
+static void test_tempfile(void)
+{
+	char name[NAME_MAX + 1];
+	struct tempfile t;
+	struct stat stat;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[NAME_MAX] = '\0';
+	ok(!tempfile_create(&t, root.fd, name), "a temporary file for the longest name");
+	ok(!fstat(t.fd, &stat) && (stat.st_mode & 07777) == 0600, "is private");
+	ok(!tempfile_rename(&t, name) && !fstatat(root.fd, name, &stat, 0), "gets its name");
+	unlinkat(root.fd, name, 0);
+	ok(!tempfile_create(&t, root.fd, "x"), "another one");
+	tempfile_emergency();
+	ok(fstatat(root.fd, t.name, &stat, 0) && errno == ENOENT, "is gone in an emergency");
+	tempfile_discard(&t);
+}
+
+static void test_split(void)
+{
+	const char *path = NULL;
+	char link[64];
+
+	ok(client_split("vm0:a:b", link, &path) && !strcmp(link, "vm0") && !strcmp(path, "a:b"),
+	   "the first colon separates");
+	ok(client_split("/dev/ivring0:x", link, &path) && !strcmp(link, "/dev/ivring0"),
+	   "a device node names a link");
+	ok(client_split("vm0:", link, &path) && !*path, "an empty path");
+	ok(!client_split("./a:b", link, &path) && !client_split("file", link, &path) &&
+	   !client_split(":x", link, &path) && !client_split("/tmp/a:b", link, &path),
+	   "local names");
+}
+
+int main(void)
+{
+	char path[128];
+
+	if (!mkdtemp(dir) || chdir(dir))
+		return 1;
+	run("mkdir -p root/sub && echo x > outside && echo y > root/file && echo z > root/sub/file "
+	    "&& mkfifo root/fifo && ln -s sub/file root/inner-link && ln -s sub root/inner-dir "
+	    "&& ln -s ../outside root/outer-link && ln -s /etc/passwd root/absolute-link "
+	    "&& ln -s .. root/outer-dir");
+	snprintf(path, sizeof(path), "%s/root", dir);
+	root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	test_sources();
+	test_dests();
+	test_tempfile();
+	test_split();
+	snprintf(path, sizeof(path), "rm -rf %s", dir);
+	run(path);
+	return tap_done();
+}

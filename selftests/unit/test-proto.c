@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The transfer protocol between an agent's thread and a client, both honest and not. */
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "memlink.h"
+#include "proto.h"
+#include "tap.h"
+#include "util.h"
+#include "xfer.h"
+
+#define MIB	(1ULL << 20)
+
+static char dir[] = "/tmp/ivring-test-proto-XXXXXX";
+static int dirfd_root;
+
+struct pair {
+	struct memlink link;
+	struct agent agent;
+	pthread_t thread;
+	int result;
+	struct ivring_chan *ch;		/* the client's */
+	struct conv conv;
+};
+
+static void *agent_thread(void *arg)
+{
+	struct pair *p = arg;
+	struct ivring_chan *ch = memlink_chan(&p->link, 1);
+
+	p->result = agent_converse(&p->agent, ch);
+	ivring_chan_close(ch);
+	return NULL;
+}
+
+static void pair_start(struct pair *p, uint64_t ring_size, uint64_t window)
+{
+	memset(p, 0, sizeof(*p));
+	memlink_init(&p->link, ring_size, window);
+	p->agent.root = (struct path_root){ dirfd_root, true, "the agent's" };
+	p->agent.timeout_ms = 5000;
+	p->agent.chunk = XFER_CHUNK_DEFAULT;
+	p->agent.label = "test";
+	p->ch = memlink_chan(&p->link, 0);
+}
+
+static void pair_run(struct pair *p)
+{
+	if (pthread_create(&p->thread, NULL, agent_thread, p))
+		exit(1);
+}
+
+/* Ends the conversation; the agent's result. */
+static int pair_end(struct pair *p)
+{
+	ivring_chan_close(p->ch);
+	pthread_join(p->thread, NULL);
+	memlink_destroy(&p->link);
+	return p->result;
+}
+
+static void fill(int fd, uint64_t offset, uint64_t len)
+{
+	uint8_t buf[4096];
+	uint64_t part;
+	size_t i;
+
+	while (len) {
+		part = min_u64(len, sizeof(buf));
+		for (i = 0; i < part; i++)
+			buf[i] = (offset + i) * 2654435761u >> 13;
+		if (pwrite(fd, buf, part, offset) != (ssize_t)part)
+			exit(1);
+		offset += part;
+		len -= part;
+	}
+}
+
+static int make_file(uint64_t size)
+{
+	int fd = memfd_create("source", MFD_CLOEXEC);
+
+	if (fd < 0)
+		exit(1);
+	fill(fd, 0, size);
+	return fd;
+}
+
+static bool same_content(int a, int b, uint64_t size)
+{
+	uint8_t x[65536], y[65536];
+	uint64_t pos, part;
+
+	for (pos = 0; pos < size; pos += part) {
+		part = min_u64(size - pos, sizeof(x));
+		if (pread(a, x, part, pos) != (ssize_t)part ||
+		    pread(b, y, part, pos) != (ssize_t)part || memcmp(x, y, part))
+			return false;
+	}
+	return pread(b, y, 1, size) == 0;
+}
+
+static bool no_temp_files(void)
+{
+	struct dirent *entry;
+	bool none = true;
+	DIR *d = opendir(dir);
+
+	while ((entry = readdir(d)))
+		if (strstr(entry->d_name, ".ivring-"))
+			none = false;
+	closedir(d);
+	return none;
+}
+
+static int client_put(struct pair *p, int fd, const char *path, const char *base,
+		      struct xfer_result *result, struct status *st)
+{
+	struct file_meta meta = { 0 };
+	struct stat stat;
+	struct frame f;
+	int ret;
+
+	fstat(fd, &stat);
+	xfer_describe(&stat, &meta);
+	meta.mode = 0640;
+	strcpy(meta.path, path);
+	strcpy(meta.base, base);
+	ret = conv_send_meta(&p->conv, FRAME_PUT, &meta, st);
+	if (!ret)
+		ret = conv_expect(&p->conv, FRAME_GO, &f, st);
+	if (!ret)
+		ret = xfer_send(&p->conv, fd, &stat, &meta, 256 << 10, NULL, result, st);
+	return ret;
+}
+
+static int client_get(struct pair *p, const char *path, const char *name,
+		      struct xfer_result *result, struct status *st)
+{
+	static const struct path_root local = { AT_FDCWD, false, "the local" };
+	struct xfer_receiver r = { .root = &local };
+	struct file_meta meta = { 0 };
+	int ret;
+
+	strcpy(meta.path, path);
+	ret = conv_send_meta(&p->conv, FRAME_GET, &meta, st);
+	if (!ret)
+		ret = conv_expect_meta(&p->conv, FRAME_FILE, &meta, st);
+	if (!ret)
+		ret = path_resolve_dest(&local, dir, name, true, &r.dest, st);
+	if (!ret)
+		ret = xfer_receive_begin(&r, &meta, st);
+	if (!ret)
+		ret = conv_send(&p->conv, FRAME_GO, NULL, st);
+	return ret ? ret : xfer_receive(&r, &p->conv, &meta, NULL, result, st);
+}
+
+static void test_sizes(uint64_t ring_size, uint64_t window)
+{
+	static const uint64_t sizes[] = { 0, 1, 63, 4096, 65537, 262144, 3 * MIB + 17 };
+	struct xfer_result put, get;
+	bool good = true;
+	struct status st;
+	struct stat stat;
+	struct pair p;
+	int fd, a, b;
+	size_t i;
+
+	pair_start(&p, ring_size, window);
+	pair_run(&p);
+	good = !conv_start(&p.conv, p.ch, 5000, &st);
+	for (i = 0; good && i < ARRAY_SIZE(sizes); i++) {
+		fd = make_file(sizes[i]);
+		good = !client_put(&p, fd, "", "there", &put, &st) &&
+		       !client_get(&p, "there", "back", &get, &st) &&
+		       !memcmp(put.digest, get.digest, sizeof(put.digest));
+		a = openat(dirfd_root, "there", O_RDONLY);
+		b = openat(dirfd_root, "back", O_RDONLY);
+		good = good && same_content(fd, a, sizes[i]) && same_content(fd, b, sizes[i]) &&
+		       !fstat(a, &stat) && (stat.st_mode & 07777) == 0640;
+		close(fd);
+		close(a);
+		close(b);
+	}
+	good = !pair_end(&p) && good;
+	ok(good && no_temp_files(), "files of many sizes, ring %llu, window %llu",
+	   (unsigned long long)ring_size, (unsigned long long)window);
+}
+
+static void test_sparse(uint64_t hole, enum hash_kind kind)
+{
+	struct xfer_result put, get;
+	int fd = memfd_create("sparse", MFD_CLOEXEC);
+	uint64_t size = hole + 2 * MIB;
+	struct stat stat;
+	struct status st;
+	struct pair p;
+	bool good;
+	int back;
+
+	fill(fd, MIB, 5000);
+	fill(fd, hole + MIB, 12345);
+	good = !ftruncate(fd, size);
+	pair_start(&p, MIB, MIB);
+	pair_run(&p);
+	good = good && !conv_start(&p.conv, p.ch, 5000, &st) &&
+	       !client_put(&p, fd, "sparse", "", &put, &st) &&
+	       !client_get(&p, "/sparse", "sparse-back", &get, &st);
+	ok(!pair_end(&p) && good, "a file with %llu MiB of holes",
+	   (unsigned long long)hole / MIB);
+	back = openat(dirfd_root, "sparse-back", O_RDONLY);
+	ok(!fstat(back, &stat) && (uint64_t)stat.st_size == size && stat.st_blocks < 8192,
+	   "keeps its holes");
+	ok((put.hash_kind & HASH_BLOCKS) == kind && (hole > 64 * MIB || same_content(fd, back, size)),
+	   "and its content (%s)", hash_name(put.hash_kind));
+	close(back);
+	close(fd);
+	unlinkat(dirfd_root, "sparse", 0);
+	unlinkat(dirfd_root, "sparse-back", 0);
+}
+
+/* How many calls into the kernel a megabyte costs. */
+static void test_calls(void)
+{
+	int fd = make_file(64 * MIB);
+	struct xfer_result result;
+	struct status st;
+	struct pair p;
+	uint64_t calls;
+
+	pair_start(&p, 4 * MIB, MIB);
+	pair_run(&p);
+	conv_start(&p.conv, p.ch, 5000, &st);
+	client_put(&p, fd, "calls", "", &result, &st);
+	calls = p.link.sides[0].calls;
+	pair_end(&p);
+	ok(calls < 64 * 4 * 2 + 20, "at most two calls for a frame (%llu for 64 MiB)",
+	   (unsigned long long)calls);
+	close(fd);
+}
+
+static void test_policy(void)
+{
+	static const struct {
+		const char *what, *put, *get;
+		bool read_only, write_only;
+		int code;
+	} cases[] = {
+		{ "push to a read-only agent", "x", NULL, true, false, STATUS_REFUSED },
+		{ "pull from a write-only agent", NULL, "there", false, true, STATUS_REFUSED },
+		{ "push out of the root", "../x", NULL, false, false, STATUS_REFUSED },
+		{ "pull from outside", NULL, "/../etc/passwd", false, false, STATUS_REFUSED },
+		{ "push into what is no directory", "none/", NULL, false, false, STATUS_DEST },
+		{ "pull of nothing", NULL, "none", false, false, STATUS_SOURCE },
+		{ "pull of a directory", NULL, "/", false, false, STATUS_NOT_REGULAR },
+	};
+	struct xfer_result result;
+	int fd = make_file(10), ret;
+	struct status st;
+	struct pair p;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		pair_start(&p, 65536, 65536);
+		p.agent.read_only = cases[i].read_only;
+		p.agent.write_only = cases[i].write_only;
+		pair_run(&p);
+		ret = conv_start(&p.conv, p.ch, 5000, &st);
+		if (!ret && cases[i].put)
+			ret = client_put(&p, fd, cases[i].put, "base", &result, &st);
+		else if (!ret)
+			ret = client_get(&p, cases[i].get, "got", &result, &st);
+		ok(ret == -cases[i].code && st.code == cases[i].code && !st.text[0] == false,
+		   "%s: %s", cases[i].what, st.text);
+		pair_end(&p);
+	}
+	close(fd);
+	ok(no_temp_files(), "nothing is left of that");
+}
+
+/* The agent's file system fails in the middle: the client must hear why. */
+static void test_write_fails(void)
+{
+	struct rlimit old, limit;
+	struct xfer_result result;
+	int fd = make_file(8 * MIB), ret;
+	struct status st = { 0 };
+	struct pair p;
+
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = old;
+	limit.rlim_cur = MIB + 5;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	pair_start(&p, MIB, 128 << 10);
+	pair_run(&p);
+	ret = conv_start(&p.conv, p.ch, 5000, &st);
+	if (!ret)
+		ret = client_put(&p, fd, "big", "", &result, &st);
+	setrlimit(RLIMIT_FSIZE, &old);
+	ok(ret == -STATUS_DEST, "a write that fails midway is told: %s", st.text);
+	pair_end(&p);
+	ok(no_temp_files() && faccessat(dirfd_root, "big", F_OK, 0), "and nothing is left");
+	close(fd);
+}
+
+static void test_changes(void)
+{
+	struct xfer_result result;
+	struct file_meta meta = { .path = "changed" };
+	struct status st = { 0 };
+	struct stat stat;
+	struct frame f;
+	struct pair p;
+	int fd, ret, i;
+
+	for (i = 0; i < 3; i++) {
+		fd = make_file(3 * MIB);
+		fstat(fd, &stat);
+		xfer_describe(&stat, &meta);
+		pair_start(&p, MIB, MIB);
+		pair_run(&p);
+		ret = conv_start(&p.conv, p.ch, 5000, &st);
+		if (!ret)
+			ret = conv_send_meta(&p.conv, FRAME_PUT, &meta, &st);
+		if (!ret)
+			ret = conv_expect(&p.conv, FRAME_GO, &f, &st);
+		if (i == 0)
+			ret = ret ? ret : ftruncate(fd, MIB);
+		if (i == 1)
+			fill(fd, 3 * MIB, 1);
+		if (i == 2)
+			stat.st_mtim.tv_nsec ^= 1;
+		if (!ret)
+			ret = xfer_send(&p.conv, fd, &stat, &meta, 65536, NULL, &result, &st);
+		ok(ret == -STATUS_CHANGED, "a source that changes: %s", st.text);
+		ok(pair_end(&p) == -STATUS_CHANGED, "and the agent knows, too");
+		close(fd);
+	}
+	ok(no_temp_files() && faccessat(dirfd_root, "changed", F_OK, 0), "nothing is left of that");
+}
+
+static void raw_send(struct pair *p, const void *data, size_t len)
+{
+	uint64_t room;
+	void *to;
+
+	while (len && !ivring_chan_reserve(p->ch, 1, &to, &room)) {
+		room = min_u64(room, len);
+		memcpy(to, data, room);
+		ivring_chan_fill(p->ch, room);
+		data = (const uint8_t *)data + room;
+		len -= room;
+	}
+	ivring_chan_flush(p->ch);
+}
+
+static size_t make_frame(uint8_t *buf, unsigned int seq, unsigned int type, uint32_t len,
+			 uint64_t a, uint64_t b)
+{
+	struct wire_frame w = {
+		.magic = htole32(FRAME_MAGIC),
+		.type = htole16(type),
+		.seq = htole32(seq),
+		.len = htole32(len),
+		.arg = { htole64(a), htole64(b) },
+	};
+
+	w.check = htole32(XXH32(&w, offsetof(struct wire_frame, check), FRAME_MAGIC));
+	memcpy(buf, &w, sizeof(w));
+	return sizeof(w);
+}
+
+static size_t make_put(uint8_t *buf, const char *path, size_t path_len, uint64_t size)
+{
+	struct wire_file w = {
+		.size = htole64(size), .path_len = htole16(path_len),
+		.mode = htole32(07777),
+	};
+	size_t len = make_frame(buf, 1, FRAME_PUT, sizeof(w) + path_len, 0, 0);
+
+	memcpy(buf + len, &w, sizeof(w));
+	memcpy(buf + len + sizeof(w), path, path_len);
+	return len + sizeof(w) + path_len;
+}
+
+/* What the agent answers to @buf. */
+static void hostile(const char *what, const uint8_t *buf, size_t len, int code)
+{
+	struct status st = { 0 };
+	struct frame f;
+	struct pair p;
+	int ret = 0;
+
+	pair_start(&p, 65536, 65536);
+	pair_run(&p);
+	raw_send(&p, buf, len);
+	p.conv.ch = p.ch;
+	while (!ret)
+		ret = conv_recv(&p.conv, &f, &st);
+	ok(pair_end(&p) == -code && ret == -code, "%s: %d, %s", what, -ret, st.text);
+}
+
+static void test_hostile(void)
+{
+	uint8_t buf[8192];
+	size_t hello, put, n;
+
+	memset(buf, 0x5a, sizeof(buf));
+	hostile("garbage", buf, sizeof(buf), STATUS_PROTOCOL);
+	n = make_frame(buf, 0, FRAME_HELLO, 0, 7, 9);
+	hostile("a version of the future", buf, n, STATUS_VERSION);
+	hello = make_frame(buf, 0, FRAME_HELLO, 0, 1, 1);
+	n = hello + make_frame(buf + hello, 2, FRAME_GO, 0, 0, 0);
+	hostile("a frame out of sequence", buf, n, STATUS_PROTOCOL);
+	n = hello + make_frame(buf + hello, 1, 77, 0, 0, 0);
+	hostile("an unknown frame", buf, n, STATUS_PROTOCOL);
+	n = hello + make_frame(buf + hello, 1, FRAME_PUT, 0xffffffff, 0, 0);
+	hostile("a huge request", buf, n + 1000, STATUS_PROTOCOL);
+	n = hello + make_frame(buf + hello, 1, FRAME_PUT, 3, 0, 0);
+	hostile("a tiny request", buf, n + 3, STATUS_PROTOCOL);
+	n = hello + make_put(buf + hello, "a\0b", 3, 100);
+	hostile("a name with a NUL", buf, n, STATUS_PROTOCOL);
+	n = hello + make_put(buf + hello, "neg", 3, -1ULL);
+	hostile("a negative size", buf, n, STATUS_PROTOCOL);
+	put = hello + make_put(buf + hello, "evil", 4, 100);
+	n = put + make_frame(buf + put, 2, FRAME_DATA, 10, 5, 0);
+	hostile("a gap", buf, n + 10, STATUS_PROTOCOL);
+	n = put + make_frame(buf + put, 2, FRAME_DATA, 101, 0, 0);
+	hostile("more than was announced", buf, n + 101, STATUS_PROTOCOL);
+	n = put + make_frame(buf + put, 2, FRAME_HOLE, 0, 0, -1ULL);
+	hostile("a hole without end", buf, n, STATUS_PROTOCOL);
+	n = hello + make_put(buf + hello, "evil", 4, 1ULL << 62);
+	n += make_frame(buf + n, 2, FRAME_HOLE, 0, 0, 1ULL << 61);
+	hostile("a hole that takes years to hash", buf, n, STATUS_PROTOCOL);
+	n = put + make_frame(buf + put, 2, FRAME_DATA, 0, 0, 0);
+	hostile("content without content", buf, n, STATUS_PROTOCOL);
+	n = put + make_frame(buf + put, 2, FRAME_HOLE, 0, 0, 100);
+	n += make_frame(buf + n, 3, FRAME_END, 0, 100, 12345);
+	hostile("a wrong digest", buf, n, STATUS_CONTENT);
+	n = put + make_frame(buf + put, 2, FRAME_END, 0, 100, 0);
+	hostile("an early end", buf, n, STATUS_CONTENT);
+	n = put + make_frame(buf + put, 2, FRAME_HELLO, 0, 1, 1);
+	hostile("HELLO among content", buf, n, STATUS_PROTOCOL);
+	ok(no_temp_files() && faccessat(dirfd_root, "evil", F_OK, 0), "nothing is left of that");
+}
+
+static void test_departures(void)
+{
+	uint8_t buf[512];
+	size_t n = make_frame(buf, 0, FRAME_HELLO, 0, 1, 1);
+	struct pair p;
+
+	n += make_put(buf + n, "evil", 4, 1000);
+	n += make_frame(buf + n, 2, FRAME_DATA, 1000, 0, 0);
+	pair_start(&p, 65536, 65536);
+	pair_run(&p);
+	raw_send(&p, buf, n);
+	ok(pair_end(&p) == -STATUS_PEER_GONE, "a client that closes in the middle of a frame");
+
+	pair_start(&p, 65536, 65536);
+	pair_run(&p);
+	raw_send(&p, buf, n);
+	memlink_reset(&p.link);
+	ok(pair_end(&p) == -STATUS_PEER_GONE, "a client whose kernel dies");
+
+	pair_start(&p, 65536, 65536);
+	p.agent.timeout_ms = 200;
+	pair_run(&p);
+	raw_send(&p, buf, n);
+	pthread_join(p.thread, NULL);
+	ok(p.result == -STATUS_TIMEOUT, "a client that stops in the middle");
+	ivring_chan_close(p.ch);
+	memlink_destroy(&p.link);
+	ok(no_temp_files(), "nothing is left of that");
+}
+
+/* A valid conversation with a few bytes changed; it must end, somehow. */
+static void test_fuzz(unsigned int rounds)
+{
+	uint8_t valid[4096], buf[4096];
+	unsigned int i, j, seed = 42;
+	size_t len = 0, frame, at;
+	struct pair p;
+
+	len += make_frame(valid, 0, FRAME_HELLO, 0, 1, 1);
+	len += make_put(valid + len, "fuzz", 4, 600);
+	frame = len;
+	len += make_frame(valid + len, 2, FRAME_DATA, 500, 0, 0);
+	memset(valid + len, 'f', 500);
+	len += 500;
+	len += make_frame(valid + len, 3, FRAME_HOLE, 0, 500, 100);
+	len += make_frame(valid + len, 4, FRAME_END, 0, 600, 0);
+	for (i = 0; i < rounds; i++) {
+		memcpy(buf, valid, len);
+		for (j = rand_r(&seed) % 4; j > 0; j--)
+			buf[rand_r(&seed) % len] = rand_r(&seed);
+		/* Past the check of the header, every other time. */
+		if (i & 1) {
+			at = rand_r(&seed) % 3 ? frame : FRAME_SIZE;
+			buf[at + 4 + rand_r(&seed) % 56] = rand_r(&seed);
+			*(uint32_t *)(buf + at + 60) = htole32(XXH32(buf + at, 60, FRAME_MAGIC));
+		}
+		pair_start(&p, 4096, 4096);
+		p.agent.timeout_ms = 1000;
+		pair_run(&p);
+		raw_send(&p, buf, 1 + rand_r(&seed) % len);
+		pair_end(&p);
+	}
+	ok(no_temp_files(), "%u damaged conversations end and leave nothing", rounds);
+}
+
+static void remove_dir(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	if (system(command))
+		exit(1);
+}
+
+int main(void)
+{
+	signal(SIGXFSZ, SIG_IGN);
+	if (!mkdtemp(dir))
+		return 1;
+	dirfd_root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	test_sizes(4096, 4096);
+	test_sizes(65536, 5000);
+	test_sizes(MIB, MIB);
+	test_sizes(4 * MIB, MIB);
+	test_sparse(16 * MIB, HASH_PLAIN);
+	test_sparse(1024 * 1024 * MIB, HASH_BLOCKS);
+	test_calls();
+	test_policy();
+	test_write_fails();
+	test_changes();
+	test_hostile();
+	test_departures();
+	test_fuzz(2000);
+	close(dirfd_root);
+	remove_dir();
+	return tap_done();
+}

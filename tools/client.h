@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The asking end of a conversation: what push and pull have in common. */
+#ifndef IVRING_CLIENT_H
+#define IVRING_CLIENT_H
+
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libivring.h"
+#include "proto.h"
+#include "status.h"
+#include "xfer.h"
+
+struct client_options {
+	int timeout_ms;			/* of inactivity, and of waiting for a busy link */
+	int connect_timeout_ms;
+	uint32_t chunk;
+	bool quiet;
+	bool progress;
+	bool sync;
+};
+
+#define CLIENT_OPTIONS_DEFAULT	{					\
+	.timeout_ms = 30000,						\
+	.connect_timeout_ms = 5000,					\
+	.chunk = XFER_CHUNK_DEFAULT,					\
+}
+
+/* Parses the options that are common to push and pull; negative when there is nothing to do. */
+int client_parse_options(int argc, char **argv, const char *usage, struct client_options *o);
+
+struct client {
+	const struct client_options *options;
+	struct ivring_link_info link;
+	struct ivring_chan chan;
+	struct conv conv;
+	bool open;
+};
+
+/* Splits LINK:PATH at the first colon. False when @arg names a local file. */
+bool client_split(const char *arg, char link[64], const char **path);
+
+int client_open(struct client *cl, const char *link, const struct client_options *o,
+		struct status *st);
+void client_close(struct client *cl);
+
+/* The channel that clients on @side of a link use. */
+unsigned int client_channel(const struct ivring_link_info *link, unsigned int side);
+
+#endif /* IVRING_CLIENT_H */

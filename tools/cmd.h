@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The subcommands. Each gets its own argv and returns an exit code. */
+#ifndef IVRING_CMD_H
+#define IVRING_CMD_H
+
+int cmd_serve(int argc, char **argv);
+int cmd_agent(int argc, char **argv);
+int cmd_push(int argc, char **argv);
+int cmd_pull(int argc, char **argv);
+int cmd_ls_links(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+
+#endif /* IVRING_CMD_H */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Hash of a file's content. It covers every byte and the size, and does not
+ * depend on how the content was cut into frames or where it has holes.
+ *
+ * A kind is an algorithm of libxxhash and, or not, HASH_BLOCKS:
+ *
+ * XXH3-128 is the better hash and the faster one on most CPUs: as a plain hash
+ *	it is what xxh128sum(1) prints.
+ * XXH64 needs no vector unit, and is several times faster where there is none
+ *	or it is emulated: what xxh64sum(1) prints. Its digest is 8 bytes; the
+ *	other 8 are zero.
+ *
+ * Which is faster is measured, once, by whoever sends. Both detect errors, not
+ * forgery: that is no business of a hash which comes from the sender.
+ *
+ * HASH_BLOCKS lets a hole of terabytes cost next to nothing: the hash of the
+ *	list of the digests (canonical, 16 bytes each) of every block of
+ *	HASH_BLOCK_SIZE bytes, the last one perhaps shorter, followed by the
+ *	size as eight bytes, little-endian. Blocks of zeros all have the same
+ *	digest, known in advance.
+ */
+#ifndef IVRING_HASH_H
+#define IVRING_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <xxhash.h>
+
+#define HASH_BLOCK_SIZE		65536
+#define HASH_DIGEST_SIZE	16
+#define HASH_TEXT_SIZE		(2 * HASH_DIGEST_SIZE + 1)
+
+/* On the wire: bit 0 says blocks, bit 1 the algorithm. */
+enum hash_kind {
+	HASH_PLAIN = 0,
+	HASH_BLOCKS = 1,
+	HASH_XXH64 = 2,
+	HASH_XXH64_BLOCKS = 3,
+};
+
+/* One running digest. */
+struct hash_state {
+	XXH3_state_t *xxh3;
+	XXH64_state_t *xxh64;
+};
+
+struct hash {
+	enum hash_kind kind;
+	uint64_t size;
+	struct hash_state whole;	/* of the content, or of the list of digests */
+	struct hash_state block;
+};
+
+/* The kind for a file of @size bytes of which @data are allocated. */
+enum hash_kind hash_choose(uint64_t size, uint64_t data);
+const char *hash_name(enum hash_kind kind);
+
+int hash_init(struct hash *h, enum hash_kind kind);
+void hash_free(struct hash *h);
+void hash_data(struct hash *h, const void *data, size_t len);
+void hash_zeros(struct hash *h, uint64_t len);
+void hash_final(struct hash *h, uint8_t digest[HASH_DIGEST_SIZE]);
+void hash_text(enum hash_kind kind, const uint8_t digest[HASH_DIGEST_SIZE],
+	       char text[HASH_TEXT_SIZE]);
+
+#endif /* IVRING_HASH_H */

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "libivring.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "status.h"
+#include "util.h"
+
+/*
+ * A wait is cut into pieces of this length. A signal that comes between the
+ * look at stop_signal and the system call goes unseen no longer than that.
+ */
+#define WAIT_SLICE_NS		NSEC_PER_SEC
+
+#define LINK_PREFIX		"ivring"
+
+int ivring_link_number(const char *node)
+{
+	size_t prefix = strlen(LINK_PREFIX);
+	uint64_t number;
+
+	if (strncmp(node, LINK_PREFIX, prefix) || !parse_number(node + prefix, 1 << 20, &number))
+		return -1;
+	return (int)number;
+}
+
+int ivring_link_info(unsigned int link, struct ivring_link_info *info)
+{
+	char path[64];
+	int fd, ret = 0;
+
+	snprintf(path, sizeof(path), "/dev/" LINK_PREFIX "%u", link);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	memset(info, 0, sizeof(*info));
+	if (ioctl(fd, IVRING_IOC_LINK_INFO, info))
+		ret = -errno;
+	close(fd);
+	info->label[sizeof(info->label) - 1] = '\0';
+	return ret;
+}
+
+static int compare_links(const void *a, const void *b)
+{
+	const struct ivring_link_info *x = a, *y = b;
+
+	return x->link < y->link ? -1 : x->link > y->link;
+}
+
+static int list_add(struct ivring_link_info **list, size_t *count, unsigned int link)
+{
+	struct ivring_link_info info, *bigger;
+	int ret = ivring_link_info(link, &info);
+
+	if (ret == -ENOENT || ret == -ENODEV || ret == -ENXIO)
+		return 0;	/* went away meanwhile */
+	if (ret)
+		return ret;
+	bigger = realloc(*list, (*count + 1) * sizeof(info));
+	if (!bigger)
+		return -ENOMEM;
+	bigger[(*count)++] = info;
+	*list = bigger;
+	return 0;
+}
+
+int ivring_link_list(struct ivring_link_info **list, size_t *count)
+{
+	struct dirent *entry;
+	int number, denied = 0, ret = 0;
+	DIR *dir;
+
+	*list = NULL;
+	*count = 0;
+	dir = opendir("/dev");
+	if (!dir)
+		return -errno;
+	while (!ret && (entry = readdir(dir))) {
+		number = ivring_link_number(entry->d_name);
+		if (number >= 0)
+			ret = list_add(list, count, number);
+		/* A link of others is none of ours; unless there are only such. */
+		if (ret == -EACCES || ret == -EPERM) {
+			denied = ret;
+			ret = 0;
+		}
+	}
+	closedir(dir);
+	if (!ret && !*count)
+		ret = denied;
+	if (ret) {
+		free(*list);
+		*list = NULL;
+		*count = 0;
+	} else if (*count) {
+		qsort(*list, *count, sizeof(**list), compare_links);
+	}
+	return ret;
+}
+
+/* How well @name names the link: 2 by number, 1 by label or role, 0 not at all. */
+static int link_matches(const struct ivring_link_info *info, const char *name)
+{
+	uint64_t number;
+
+	if (!strncmp(name, "/dev/", 5))
+		name += 5;
+	if (ivring_link_number(name) == (int)info->link)
+		return 2;
+	if (parse_number(name, UINT32_MAX, &number) && number == info->link)
+		return 2;
+	if (!strcmp(name, info->label) || (!strcmp(name, "host") && info->side == 1))
+		return 1;
+	return 0;
+}
+
+static int link_not_found(const char *name, const char *why, const struct ivring_link_info *list,
+			  size_t count, struct status *st)
+{
+	size_t i, used;
+
+	status_set(st, STATUS_NO_LINK, "%s: %s; there %s", printable(name), why,
+		   count ? "are: " : "are no links at all: is the ivring module loaded?");
+	for (i = 0; i < count; i++) {
+		used = strlen(st->text);
+		snprintf(st->text + used, sizeof(st->text) - used, "%s" LINK_PREFIX "%u (%s)",
+			 i ? ", " : "", list[i].link, list[i].label);
+	}
+	return -STATUS_NO_LINK;
+}
+
+int ivring_link_find(const char *name, struct ivring_link_info *info, struct status *st)
+{
+	size_t count, i, found = 0, matches = 0;
+	struct ivring_link_info *list;
+	int ret, match, best = 0;
+
+	ret = ivring_link_list(&list, &count);
+	if (ret)
+		return status_errno(st, ret == -EACCES || ret == -EPERM ? STATUS_ACCESS :
+				    STATUS_NO_LINK, -ret, "cannot look at the links in /dev");
+	for (i = 0; i < count; i++) {
+		match = link_matches(&list[i], name);
+		if (match > best) {
+			best = match;
+			matches = 0;
+		}
+		if (match && match == best) {
+			found = i;
+			matches++;
+		}
+	}
+	if (matches == 1)
+		*info = list[found];
+	else
+		ret = link_not_found(name, matches ? "more than one link has this name" :
+				     "no link has this name", list, count, st);
+	free(list);
+	return ret;
+}
+
+const char *ivring_link_state_name(uint32_t state)
+{
+	static const char * const names[] = {
+		[IVRING_LINK_WAITING] = "waiting",
+		[IVRING_LINK_UP] = "up",
+		[IVRING_LINK_MISMATCH] = "mismatch",
+		[IVRING_LINK_STALLED] = "stalled",
+		[IVRING_LINK_DEAD] = "dead",
+	};
+
+	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
+}
+
+const char *ivring_memory_type_name(uint32_t type)
+{
+	static const char * const names[] = {
+		[IVRING_MEMORY_UNKNOWN] = "unknown",
+		[IVRING_MEMORY_WB] = "write-back",
+		[IVRING_MEMORY_UNCACHED] = "uncached",
+	};
+
+	return type < ARRAY_SIZE(names) ? names[type] : "unknown";
+}
+
+static int kernel_ioctl(struct ivring_chan *ch, unsigned long cmd, void *arg)
+{
+	return ioctl(ch->fd, cmd, arg) ? -errno : 0;
+}
+
+static int kernel_reserve(struct ivring_chan *ch, struct ivring_span *span)
+{
+	return kernel_ioctl(ch, IVRING_IOC_RESERVE, span);
+}
+
+static int kernel_commit(struct ivring_chan *ch, struct ivring_span *span)
+{
+	return kernel_ioctl(ch, IVRING_IOC_COMMIT, span);
+}
+
+static int kernel_peek(struct ivring_chan *ch, struct ivring_span *span)
+{
+	return kernel_ioctl(ch, IVRING_IOC_PEEK, span);
+}
+
+static int kernel_release(struct ivring_chan *ch, struct ivring_span *span)
+{
+	return kernel_ioctl(ch, IVRING_IOC_RELEASE, span);
+}
+
+static int kernel_wait(struct ivring_chan *ch, struct ivring_wait *wait)
+{
+	return kernel_ioctl(ch, IVRING_IOC_WAIT, wait);
+}
+
+static bool kernel_is_reset(struct ivring_chan *ch)
+{
+	struct ivring_channel_info info = { 0 };
+
+	return kernel_ioctl(ch, IVRING_IOC_CHANNEL_INFO, &info) ||
+	       info.state == IVRING_CHANNEL_RESET;
+}
+
+static void kernel_close(struct ivring_chan *ch)
+{
+	if (ch->tx)
+		munmap(ch->tx, ch->map_size);
+	if (ch->rx)
+		munmap((void *)ch->rx, ch->map_size);
+	close(ch->fd);
+}
+
+static const struct ivring_chan_ops kernel_ops = {
+	.reserve = kernel_reserve,
+	.commit = kernel_commit,
+	.peek = kernel_peek,
+	.release = kernel_release,
+	.wait = kernel_wait,
+	.is_reset = kernel_is_reset,
+	.close = kernel_close,
+};
+
+static int map_rings(struct ivring_chan *ch)
+{
+	struct ivring_channel_info info = { 0 };
+	void *p;
+
+	if (ioctl(ch->fd, IVRING_IOC_CHANNEL_INFO, &info))
+		return -errno;
+	ch->ring_size = info.ring_size;
+	ch->map_size = info.map_size;
+	ch->window = info.window;
+	p = mmap(NULL, ch->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, ch->fd,
+		 info.tx_map_offset);
+	if (p == MAP_FAILED)
+		return -errno;
+	ch->tx = p;
+	p = mmap(NULL, ch->map_size, PROT_READ, MAP_SHARED, ch->fd, info.rx_map_offset);
+	if (p == MAP_FAILED)
+		return -errno;
+	ch->rx = p;
+	return 0;
+}
+
+int ivring_chan_open(struct ivring_chan *ch, unsigned int link, unsigned int channel)
+{
+	char path[64];
+	int ret;
+
+	memset(ch, 0, sizeof(*ch));
+	ch->ops = &kernel_ops;
+	ch->timeout_ms = -1;
+	snprintf(path, sizeof(path), "/dev/" LINK_PREFIX "%uc%u", link, channel);
+	ch->fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	if (ch->fd < 0)
+		return -errno;
+	ret = map_rings(ch);
+	if (ret)
+		ivring_chan_close(ch);
+	return ret;
+}
+
+void ivring_chan_close(struct ivring_chan *ch)
+{
+	ch->ops->close(ch);
+	ch->tx = NULL;
+	ch->rx = NULL;
+	ch->fd = -1;
+}
+
+/* Time left until @deadline, at most a slice. */
+static int64_t next_slice(int64_t deadline)
+{
+	int64_t left;
+
+	if (deadline < 0)
+		return WAIT_SLICE_NS;
+	left = deadline - now_ns();
+	if (left <= 0)
+		return 0;
+	return left < WAIT_SLICE_NS ? left : WAIT_SLICE_NS;
+}
+
+static int64_t make_deadline(int timeout_ms)
+{
+	return timeout_ms < 0 ? -1 : now_ns() + timeout_ms * NSEC_PER_MSEC;
+}
+
+/*
+ * What a piece of a wait that gave @ret means for the whole: zero to go on
+ * waiting, else the result.
+ */
+static int slice_over(struct ivring_chan *ch, int ret, int64_t slice)
+{
+	if (stop_signal)
+		return -EINTR;
+	if (ret == -EINTR)
+		return 0;
+	if (ret == -EAGAIN && !slice)
+		return -ETIMEDOUT;
+	if (ret != -ETIMEDOUT)
+		return ret;
+	/* The same error tells that the peer's heart stopped. */
+	if (ch->ops->is_reset(ch))
+		return -ECONNRESET;
+	return slice ? 0 : -ETIMEDOUT;
+}
+
+int ivring_chan_connect(struct ivring_chan *ch, int timeout_ms)
+{
+	int64_t deadline = make_deadline(timeout_ms);
+	struct ivring_wait wait;
+	int ret;
+
+	for (;;) {
+		memset(&wait, 0, sizeof(wait));
+		wait.events = IVRING_WAIT_CONNECTED;
+		wait.rx_min = 1;
+		wait.tx_min = 1;
+		/* For ever means no waking up at all: see stop_set_idle(). */
+		wait.timeout_ns = deadline < 0 ? -1 : next_slice(deadline);
+		ret = ch->ops->wait(ch, &wait);
+		if (!ret)
+			return 0;
+		ret = slice_over(ch, ret, wait.timeout_ns);
+		if (ret)
+			return ret;
+	}
+}
+
+/*
+ * Gets a span of at least @min bytes; what it had before lies at the start of
+ * the new one. Who has to sleep for it sleeps until there are @batch bytes:
+ * being woken costs more than waiting.
+ */
+static int get_span(struct ivring_chan *ch, struct ivring_chan_span *cs, uint64_t min,
+		    uint64_t batch, int (*op)(struct ivring_chan *ch, struct ivring_span *span))
+{
+	int64_t deadline = make_deadline(ch->timeout_ms);
+	struct ivring_span span;
+	bool waits = false;
+	int64_t slice = 0;
+	int ret;
+
+	for (;;) {
+		memset(&span, 0, sizeof(span));
+		span.min = min;
+		span.timeout_ns = slice;
+		ret = op(ch, &span);
+		if (!ret)
+			break;
+		if (ret == -EAGAIN && !waits) {
+			waits = true;
+			min = batch > min ? batch : min;
+			slice = next_slice(deadline);
+			continue;
+		}
+		ret = slice_over(ch, ret, slice);
+		if (ret)
+			return ret;
+		slice = next_slice(deadline);
+	}
+	if (span.offset >= ch->ring_size || span.len > ch->ring_size)
+		return -EPROTO;
+	cs->offset = span.offset;
+	cs->len = span.len;
+	cs->done = 0;
+	return 0;
+}
+
+/* Tells the ring about what was used of a span. */
+static int put_span(struct ivring_chan *ch, struct ivring_chan_span *cs,
+		    int (*op)(struct ivring_chan *ch, struct ivring_span *span))
+{
+	struct ivring_span span = { .offset = cs->offset, .len = cs->done };
+	int ret;
+
+	if (!cs->done)
+		return 0;
+	ret = op(ch, &span);
+	if (ret)
+		return ret;
+	cs->offset = (cs->offset + cs->done) & (ch->ring_size - 1);
+	cs->len -= cs->done;
+	cs->done = 0;
+	return 0;
+}
+
+int ivring_chan_reserve(struct ivring_chan *ch, uint64_t min, void **p, uint64_t *len)
+{
+	struct ivring_chan_span *cs = &ch->tx_span;
+	int ret;
+
+	if (cs->len - cs->done < min) {
+		ret = ivring_chan_flush(ch);
+		if (!ret)
+			ret = get_span(ch, cs, min, ch->window / 2, ch->ops->reserve);
+		if (ret)
+			return ret;
+	}
+	*p = ch->tx + cs->offset + cs->done;
+	*len = cs->len - cs->done;
+	return 0;
+}
+
+void ivring_chan_fill(struct ivring_chan *ch, uint64_t len)
+{
+	ch->tx_span.done += len;
+}
+
+int ivring_chan_flush(struct ivring_chan *ch)
+{
+	return put_span(ch, &ch->tx_span, ch->ops->commit);
+}
+
+int ivring_chan_peek(struct ivring_chan *ch, uint64_t min, const void **p, uint64_t *len)
+{
+	struct ivring_chan_span *cs = &ch->rx_span;
+	int ret;
+
+	if (cs->len - cs->done < min) {
+		/*
+		 * A peer that closed takes nothing any more, but what it sent
+		 * before is still to be read: why it closed, for instance.
+		 */
+		ret = ivring_chan_flush(ch);
+		if (!ret || ret == -EPIPE)
+			ret = ivring_chan_release(ch);
+		if (!ret || ret == -EPIPE)
+			ret = get_span(ch, cs, min, 0, ch->ops->peek);
+		if (ret)
+			return ret;
+	}
+	*p = ch->rx + cs->offset + cs->done;
+	*len = cs->len - cs->done;
+	return 0;
+}
+
+void ivring_chan_consume(struct ivring_chan *ch, uint64_t len)
+{
+	ch->rx_span.done += len;
+}
+
+int ivring_chan_release(struct ivring_chan *ch)
+{
+	return put_span(ch, &ch->rx_span, ch->ops->release);
+}

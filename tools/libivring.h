@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * libivring: links and channels for programs, on top of <linux/ivring.h>.
+ *
+ * All functions return 0 or -errno. Errors of channel operations are those of
+ * <linux/ivring.h>; a signal that asks the process to end gives -EINTR.
+ */
+#ifndef LIBIVRING_H
+#define LIBIVRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/ivring.h>
+
+#define IVRING_HOST_NODE	"/dev/ivring-host"
+
+struct status;
+
+/* Links. The list is in order of their numbers; the caller frees it. */
+int ivring_link_list(struct ivring_link_info **list, size_t *count);
+int ivring_link_info(unsigned int link, struct ivring_link_info *info);
+/*
+ * Finds a link by what a user calls it: "ivring0", "0", "/dev/ivring0", its
+ * label, or "host" for the only link of a guest. Sets @st on failure.
+ */
+int ivring_link_find(const char *name, struct ivring_link_info *info, struct status *st);
+/* Number of the link that a name in /dev stands for, or -1. */
+int ivring_link_number(const char *node);
+
+const char *ivring_link_state_name(uint32_t state);
+const char *ivring_memory_type_name(uint32_t type);
+
+struct ivring_chan;
+
+/* What a channel rests on; the kernel, but for unit tests. Timeouts are in the structures. */
+struct ivring_chan_ops {
+	int (*reserve)(struct ivring_chan *ch, struct ivring_span *span);
+	int (*commit)(struct ivring_chan *ch, struct ivring_span *span);
+	int (*peek)(struct ivring_chan *ch, struct ivring_span *span);
+	int (*release)(struct ivring_chan *ch, struct ivring_span *span);
+	int (*wait)(struct ivring_chan *ch, struct ivring_wait *wait);
+	bool (*is_reset)(struct ivring_chan *ch);
+	void (*close)(struct ivring_chan *ch);
+};
+
+/* A piece of ring that was got and is used up from its start. */
+struct ivring_chan_span {
+	uint64_t offset;
+	uint64_t len;
+	uint64_t done;			/* used, but not yet told to the ring */
+};
+
+struct ivring_chan {
+	const struct ivring_chan_ops *ops;
+	int fd;
+	int timeout_ms;			/* how long reserve and peek may wait; negative: for ever */
+	uint8_t *tx;
+	const uint8_t *rx;
+	uint64_t ring_size;
+	uint64_t map_size;
+	uint64_t window;
+	struct ivring_chan_span tx_span;
+	struct ivring_chan_span rx_span;
+};
+
+/* Opens the channel for one conversation; -EBUSY when it is open already. */
+int ivring_chan_open(struct ivring_chan *ch, unsigned int link, unsigned int channel);
+void ivring_chan_close(struct ivring_chan *ch);
+/* Waits until the peer has the channel open too. */
+int ivring_chan_connect(struct ivring_chan *ch, int timeout_ms);
+
+/*
+ * Sending. reserve gives the free space that follows what was filled, at least
+ * @min bytes (up to the window). fill counts bytes as written; flush hands all
+ * that was filled to the peer. reserve flushes before it waits.
+ */
+int ivring_chan_reserve(struct ivring_chan *ch, uint64_t min, void **p, uint64_t *len);
+void ivring_chan_fill(struct ivring_chan *ch, uint64_t len);
+int ivring_chan_flush(struct ivring_chan *ch);
+
+/*
+ * Receiving. peek gives what can be read, at least @min bytes (@min should be
+ * small: a peer may not be able to have much in flight), less at end of file.
+ * consume counts bytes as read; their space goes back to the peer with the
+ * next release, which peek does before it waits. peek flushes, too.
+ */
+int ivring_chan_peek(struct ivring_chan *ch, uint64_t min, const void **p, uint64_t *len);
+void ivring_chan_consume(struct ivring_chan *ch, uint64_t len);
+int ivring_chan_release(struct ivring_chan *ch);
+
+#endif /* LIBIVRING_H */

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util.h"
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+
+	if (!*base || !strcmp(base, ".") || !strcmp(base, ".."))
+		return NULL;
+	return base;
+}
+
+static bool has_dotdot(const char *path)
+{
+	const char *p = path;
+	size_t len;
+
+	while (*p) {
+		p += strspn(p, "/");
+		len = strcspn(p, "/");
+		if (len == 2 && !strncmp(p, "..", 2))
+			return true;
+		p += len;
+	}
+	return false;
+}
+
+static int open_beneath(const struct path_root *root, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+	};
+	int fd, tries;
+
+	path += strspn(path, "/");
+	/* EAGAIN: something was renamed meanwhile, and the kernel cannot be sure. */
+	for (tries = 0; tries < 16; tries++) {
+		fd = syscall(SYS_openat2, root->fd, *path ? path : ".", &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	return fd < 0 ? -errno : fd;
+}
+
+static int path_open(const struct path_root *root, const char *path, int flags)
+{
+	int fd;
+
+	if (root->confined)
+		return open_beneath(root, path, flags);
+	fd = openat(root->fd, *path ? path : ".", flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int path_check(const struct path_root *root, const char *path, struct status *st)
+{
+	if (strlen(path) >= PATH_MAX)
+		return status_set(st, STATUS_USAGE, "the name is too long");
+	if (root->confined && has_dotdot(path))
+		return status_set(st, STATUS_REFUSED, "a name with .. in it is not accepted");
+	return 0;
+}
+
+/* The jail's own verdicts look different from those of the file system. */
+static int path_failed(const struct path_root *root, enum status_code code, int err,
+		       const char *what, struct status *st)
+{
+	if (root->confined && err == EXDEV)
+		return status_set(st, STATUS_REFUSED, "the name leads out of the agent's root");
+	return status_errno(st, code, err, "%s", what);
+}
+
+int path_open_source(const struct path_root *root, const char *path, int *fd, struct stat *stat,
+		     struct status *st)
+{
+	int ret;
+
+	ret = path_check(root, path, st);
+	if (ret)
+		return ret;
+	/* Opening a device may do something; so look first without opening. */
+	ret = path_open(root, path, O_PATH);
+	if (ret >= 0) {
+		if (fstat(ret, stat))
+			stat->st_mode = 0;
+		close(ret);
+		if (S_ISDIR(stat->st_mode))
+			return status_set(st, STATUS_NOT_REGULAR,
+					  "is a directory; only single files are copied");
+		if (!S_ISREG(stat->st_mode))
+			return status_set(st, STATUS_NOT_REGULAR, "is not a regular file");
+		ret = path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	}
+	if (ret < 0)
+		return path_failed(root, STATUS_SOURCE, -ret, "cannot be opened", st);
+	*fd = ret;
+	if (fstat(*fd, stat) || !S_ISREG(stat->st_mode)) {
+		close(*fd);
+		return status_set(st, STATUS_NOT_REGULAR, "is not a regular file");
+	}
+	return 0;
+}
+
+/* Opens the directory in which the last part of @path lies, and says where that part is. */
+static int open_parent(const struct path_root *root, const char *path, const char **base,
+		       struct status *st)
+{
+	char dir[PATH_MAX];
+	size_t len;
+	int fd;
+
+	*base = path_base(path);
+	if (!*base)
+		return status_set(st, STATUS_DEST, "there is no such directory");
+	len = *base - path;
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	fd = path_open(root, dir, O_PATH | O_DIRECTORY);
+	if (fd < 0)
+		return path_failed(root, STATUS_DEST, -fd, "its directory cannot be opened", st);
+	return fd;
+}
+
+static int check_dest(const struct path_dest *dest, struct status *st)
+{
+	struct stat stat;
+
+	if (fstatat(dest->dirfd, dest->name, &stat, AT_SYMLINK_NOFOLLOW))
+		return errno == ENOENT ? 0 : status_errno(st, STATUS_DEST, errno,
+							   "cannot look at the destination");
+	if (S_ISDIR(stat.st_mode))
+		return status_set(st, STATUS_DEST, "the destination is a directory: %s",
+				  printable(dest->name));
+	/* A link is replaced, not followed. */
+	if (!S_ISREG(stat.st_mode) && !S_ISLNK(stat.st_mode))
+		return status_set(st, STATUS_DEST, "the destination is not a regular file");
+	return 0;
+}
+
+int path_resolve_dest(const struct path_root *root, const char *path, const char *base,
+		      bool into_dir, struct path_dest *dest, struct status *st)
+{
+	size_t len = strlen(path);
+	int fd, ret;
+
+	ret = path_check(root, path, st);
+	if (ret)
+		return ret;
+	fd = path_open(root, path, O_PATH | O_DIRECTORY);
+	if (fd == -ENOENT || fd == -ENOTDIR) {
+		if (into_dir || (len && path[len - 1] == '/'))
+			return status_set(st, STATUS_DEST, "the destination is no directory");
+		fd = open_parent(root, path, &base, st);
+		if (fd < 0)
+			return fd;
+	} else if (fd < 0) {
+		return path_failed(root, STATUS_DEST, -fd, "cannot be opened", st);
+	}
+	dest->dirfd = fd;
+	if (!base || !path_base(base) || strchr(base, '/') || strlen(base) > NAME_MAX)
+		ret = status_set(st, STATUS_DEST, "the file would have an impossible name");
+	else
+		strcpy(dest->name, base);
+	if (!ret)
+		ret = check_dest(dest, st);
+	if (ret)
+		path_dest_close(dest);
+	return ret;
+}
+
+void path_dest_close(struct path_dest *dest)
+{
+	close(dest->dirfd);
+	dest->dirfd = -1;
+}
