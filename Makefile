@@ -39,7 +39,9 @@ demo: deps-build deps-lab	## push a file host -> guest -> host through the ring,
 	@$(MAKE) --no-print-directory all
 	@$(LAB) run -v -t 600 selftests/demo.sh
 
-check: check-native check-lab	## every test
+check: deps-build deps-lab deps-check	## every test
+	@$(MAKE) --no-print-directory all selftests
+	@selftests/run native lab
 
 check-native: deps-build deps-check	## the tests that need no VM
 	@$(MAKE) --no-print-directory all selftests
