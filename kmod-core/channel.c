@@ -200,9 +200,17 @@ static bool ivring_channel_moved(const struct ivring_channel *ch, bool tx, u64 l
 					READ_ONCE(ch->rx.peer->prod));
 }
 
+/* The next limit, from the one there was and the one that was tried. */
+static u32 ivring_spin_adapt(u32 old, u32 tried, bool paid, u32 max)
+{
+	if (paid)
+		return min(2 * tried, max);
+	return old < IVRING_SPIN_MIN_NS ? 0 : tried / 2;
+}
+
 /*
  * Busy-wait for the peer to move. The limit doubles when that paid and halves
- * when it did not, down to nothing.
+ * when it did not, down to nothing; then one wait in a few tries again.
  */
 static bool ivring_channel_spin(struct ivring_channel *ch, struct ivring_dir *dir)
 {
@@ -218,7 +226,8 @@ static bool ivring_channel_spin(struct ivring_channel *ch, struct ivring_dir *di
 		if (++dir->spin_skipped < IVRING_SPIN_RETRY)
 			return false;
 		dir->spin_skipped = 0;
-		limit = IVRING_SPIN_MIN_NS;
+		/* In full: a peer that sleeps itself answers no sooner. */
+		limit = max;
 	}
 	end = ktime_get_ns() + limit;
 	do {
@@ -231,7 +240,7 @@ static bool ivring_channel_spin(struct ivring_channel *ch, struct ivring_dir *di
 	spin_lock(&ch->lock);
 	ch->stats[IVRING_STAT_SPINS]++;
 	ch->stats[IVRING_STAT_SPINS_PAID] += moved;
-	WRITE_ONCE(dir->spin_ns, moved ? min(2 * limit, max) : limit / 2);
+	WRITE_ONCE(dir->spin_ns, ivring_spin_adapt(dir->spin_ns, limit, moved, max));
 	spin_unlock(&ch->lock);
 	return moved;
 }
