@@ -37,7 +37,7 @@ selftests: deps-build	## the test programs
 
 demo: deps-build deps-lab	## push a file host -> guest -> host through the ring, in the lab
 	@$(MAKE) --no-print-directory all
-	@$(LAB) run -v -t 600 selftests/demo.sh
+	@$(LAB) run -p -t 600 selftests/demo.sh && echo "demo: ok"
 
 check: deps-build deps-lab deps-check	## every test
 	@$(MAKE) --no-print-directory all selftests

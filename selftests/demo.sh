@@ -140,5 +140,3 @@ echo "wake-ups rescued by the safety timer: host $(stat_of ivring0c0 rescued)," 
 
 step "down again"
 pair_down
-echo
-echo "demo: ok"
