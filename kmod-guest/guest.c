@@ -80,7 +80,6 @@ static int ivring_guest_map_memory(struct ivring_guest *g)
 	resource_size_t start = pci_resource_start(pdev, IVSHMEM_BAR_MEMORY);
 	u64 size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY);
 	unsigned long i, count = size >> PAGE_SHIFT;
-	struct page *first;
 	void *addr;
 
 	if (size < IVRING_GUEST_SIZE_MIN) {
@@ -95,17 +94,22 @@ static int ivring_guest_map_memory(struct ivring_guest *g)
 	g->pgmap.range.start = start;
 	g->pgmap.range.end = start + size - 1;
 	g->pgmap.nr_range = 1;
-	addr = devm_memremap_pages(&pdev->dev, &g->pgmap);
+	addr = memremap_pages(&g->pgmap, dev_to_node(&pdev->dev));
 	if (IS_ERR(addr)) {
 		dev_err(&pdev->dev, "no struct pages for the shared memory (error %ld)\n",
 			PTR_ERR(addr));
 		kvfree(g->pages);
 		return PTR_ERR(addr);
 	}
-	first = pfn_to_page(PHYS_PFN(start));
 	for (i = 0; i < count; i++)
-		g->pages[i] = nth_page(first, i);
+		g->pages[i] = pfn_to_page(PHYS_PFN(start) + i);
 	return 0;
+}
+
+static void ivring_guest_unmap_memory(struct ivring_guest *g)
+{
+	memunmap_pages(&g->pgmap);
+	kvfree(g->pages);
 }
 
 static const char *ivring_guest_explain(int error)
@@ -177,24 +181,67 @@ static int ivring_guest_request_irqs(struct ivring_guest *g)
 	return 0;
 }
 
-static void ivring_guest_release_regions(void *pdev)
+/* Everything of the device but its interrupts. */
+static int ivring_guest_enable(struct ivring_guest *g)
 {
-	pci_release_regions(pdev);
-}
-
-static int ivring_guest_enable(struct pci_dev *pdev)
-{
+	struct pci_dev *pdev = g->pdev;
 	int ret;
 
-	ret = pcim_enable_device(pdev);
+	ret = pci_enable_device(pdev);
 	if (ret)
 		return ret;
 	ret = pci_request_regions(pdev, KBUILD_MODNAME);
 	if (ret)
-		return ret;
+		goto err_disable;
 	pci_set_master(pdev);
-	/* Kernels differ in whether pcim_enable_device() makes this automatic. */
-	return devm_add_action_or_reset(&pdev->dev, ivring_guest_release_regions, pdev);
+	ret = -ENOMEM;
+	g->regs = pci_iomap(pdev, IVSHMEM_BAR_REGS, 0);
+	if (!g->regs)
+		goto err_release;
+	ret = ivring_guest_map_memory(g);
+	if (ret)
+		goto err_iounmap;
+	return 0;
+
+err_iounmap:
+	pci_iounmap(pdev, g->regs);
+err_release:
+	pci_release_regions(pdev);
+err_disable:
+	pci_disable_device(pdev);
+	return ret;
+}
+
+static void ivring_guest_disable(struct ivring_guest *g)
+{
+	ivring_guest_unmap_memory(g);
+	pci_iounmap(g->pdev, g->regs);
+	pci_release_regions(g->pdev);
+	pci_disable_device(g->pdev);
+}
+
+static int ivring_guest_start(struct ivring_guest *g, int count)
+{
+	int ret;
+
+	g->nr_vectors = pci_alloc_irq_vectors(g->pdev, 1, min(count, IVRING_WIRE_VECTORS_MAX),
+					      PCI_IRQ_MSIX);
+	if (g->nr_vectors < 0)
+		return g->nr_vectors;
+	ret = ivring_guest_register(g);
+	if (ret)
+		goto err_free_vectors;
+	ret = ivring_guest_request_irqs(g);
+	if (ret)
+		goto err_unregister;
+	ivring_link_start(g->link);
+	return 0;
+
+err_unregister:
+	ivring_link_unregister(g->link);
+err_free_vectors:
+	pci_free_irq_vectors(g->pdev);
+	return ret;
 }
 
 static int ivring_guest_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -209,42 +256,23 @@ static int ivring_guest_probe(struct pci_dev *pdev, const struct pci_device_id *
 		dev_err(&pdev->dev, "no MSI-X: this is ivshmem-plain, ivshmem-doorbell is needed\n");
 		return -ENODEV;
 	}
-	ret = ivring_guest_enable(pdev);
-	if (ret)
-		return ret;
-
-	g = devm_kzalloc(&pdev->dev, struct_size(g, vectors, count), GFP_KERNEL);
+	g = kzalloc(struct_size(g, vectors, count), GFP_KERNEL);
 	if (!g)
 		return -ENOMEM;
 	g->pdev = pdev;
+	ret = ivring_guest_enable(g);
+	if (ret)
+		goto err_free;
+	ret = ivring_guest_start(g, count);
+	if (ret)
+		goto err_disable;
 	pci_set_drvdata(pdev, g);
-	g->regs = pcim_iomap(pdev, IVSHMEM_BAR_REGS, 0);
-	if (!g->regs)
-		return -ENOMEM;
-	ret = ivring_guest_map_memory(g);
-	if (ret)
-		return ret;
-	g->nr_vectors = pci_alloc_irq_vectors(pdev, 1, min(count, IVRING_WIRE_VECTORS_MAX),
-					      PCI_IRQ_MSIX);
-	if (g->nr_vectors < 0) {
-		ret = g->nr_vectors;
-		goto err_free_pages;
-	}
-	ret = ivring_guest_register(g);
-	if (ret)
-		goto err_free_vectors;
-	ret = ivring_guest_request_irqs(g);
-	if (ret)
-		goto err_unregister;
-	ivring_link_start(g->link);
 	return 0;
 
-err_unregister:
-	ivring_link_unregister(g->link);
-err_free_vectors:
-	pci_free_irq_vectors(pdev);
-err_free_pages:
-	kvfree(g->pages);
+err_disable:
+	ivring_guest_disable(g);
+err_free:
+	kfree(g);
 	return ret;
 }
 
@@ -255,7 +283,8 @@ static void ivring_guest_remove(struct pci_dev *pdev)
 	ivring_guest_free_irqs(g, g->nr_vectors);
 	ivring_link_unregister(g->link);
 	pci_free_irq_vectors(pdev);
-	kvfree(g->pages);
+	ivring_guest_disable(g);
+	kfree(g);
 }
 
 static const struct pci_device_id ivring_guest_ids[] = {
