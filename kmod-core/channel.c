@@ -13,9 +13,6 @@
 #include <linux/uio.h>
 #include "internal.h"
 
-#define IVRING_SPIN_MIN_NS	1000
-/* A direction that gave up spinning tries again once in so many waits. */
-#define IVRING_SPIN_RETRY	16
 /* Long enough for an interrupt that was on its way, see ivring_channel_rescued(). */
 #define IVRING_RESCUE_GRACE_MS	50
 
@@ -86,6 +83,9 @@ static int ivring_file_error(const struct ivring_file *f)
 		return -ECONNRESET;
 	if (ch->state == IVRING_CHANNEL_RESET || ch->state == IVRING_CHANNEL_BROKEN)
 		return ch->error;
+	if (ch->state == IVRING_CHANNEL_OPENING &&
+	    READ_ONCE(ch->link->state) == IVRING_LINK_MISMATCH)
+		return -EPROTONOSUPPORT;
 	return 0;
 }
 
@@ -131,31 +131,28 @@ static void ivring_channel_arm(struct ivring_channel *ch, const struct ivring_wa
 		ivring_tx_arm_progress(&ch->tx);
 }
 
+/* May someone sleep by a wish of this direction? */
+static bool ivring_dir_waited(const struct ivring_dir *dir)
+{
+	return dir->sleepers || dir->polled;
+}
+
+/*
+ * Look at the peer's indices. Where one moved, whoever sleeps looks again and
+ * wishes anew: the wish, or what is wished next from the index seen here, may
+ * be passed already when the peer gets to read it, and then it does not ring.
+ */
 static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 {
+	u64 prod = ch->rx.prod, cons = ch->tx.cons;
 	int error = 0;
 
 	if (events & IVRING_WAIT_IN)
 		error = ivring_rx_refresh(&ch->rx);
 	if (!error && events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
 		error = ivring_tx_refresh(&ch->tx);
-	return error;
-}
-
-/*
- * Set the wish and look again. If the index moved, the wish may lie in the past
- * by now: no doorbell comes for it, and it may have taken the place of another
- * sleeper's. So all sleepers, this one too, look and wish anew.
- */
-static int ivring_channel_arm_and_refresh(struct ivring_channel *ch, const struct ivring_wait *w)
-{
-	u64 prod = ch->rx.prod, cons = ch->tx.cons;
-	int error;
-
-	ivring_channel_arm(ch, w);
-	error = ivring_channel_refresh(ch, w->events);
-	if ((prod != ch->rx.prod && ch->rx_dir.sleepers) ||
-	    (cons != ch->tx.cons && ch->tx_dir.sleepers))
+	if ((prod != ch->rx.prod && ivring_dir_waited(&ch->rx_dir)) ||
+	    (cons != ch->tx.cons && ivring_dir_waited(&ch->tx_dir)))
 		wake_up_all(&ch->wait);
 	return error;
 }
@@ -172,9 +169,11 @@ static int ivring_channel_look(struct ivring_file *f, const struct ivring_wait *
 	if (ret < 0 || ret == w->events)
 		goto out;
 	announce = ivring_conn_evaluate(ch);
-	if (ch->state == IVRING_CHANNEL_CONNECTED)
-		error = arm && !ret ? ivring_channel_arm_and_refresh(ch, w) :
-				      ivring_channel_refresh(ch, w->events);
+	if (ch->state == IVRING_CHANNEL_CONNECTED) {
+		if (arm && !ret)
+			ivring_channel_arm(ch, w);
+		error = ivring_channel_refresh(ch, w->events);
+	}
 	if (error) {
 		/* A peer that left or restarted may do that, see [L] in conn.c. */
 		announce |= ivring_conn_evaluate(ch);
@@ -200,47 +199,22 @@ static bool ivring_channel_moved(const struct ivring_channel *ch, bool tx, u64 l
 					READ_ONCE(ch->rx.peer->prod));
 }
 
-/* The next limit, from the one there was and the one that was tried. */
-static u32 ivring_spin_adapt(u32 old, u32 tried, bool paid, u32 max)
-{
-	if (paid)
-		return min(2 * tried, max);
-	return old < IVRING_SPIN_MIN_NS ? 0 : tried / 2;
-}
-
-/*
- * Busy-wait for the peer to move. The limit doubles when that paid and halves
- * when it did not, down to nothing; then one wait in a few tries again.
- */
-static bool ivring_channel_spin(struct ivring_channel *ch, struct ivring_dir *dir)
+/* Look until the peer moves, or @end_ns. True when it moved. */
+static bool ivring_channel_spin(struct ivring_channel *ch, const struct ivring_dir *dir, u64 end_ns)
 {
 	bool moved, tx = dir == &ch->tx_dir;
 	u64 last = tx ? READ_ONCE(ch->tx.cons) : READ_ONCE(ch->rx.prod);
-	u32 max = READ_ONCE(spin_max_ns);
-	u32 limit = min(READ_ONCE(dir->spin_ns), max);
-	u64 end;
 
-	if (!max || num_online_cpus() == 1 || READ_ONCE(ch->state) != IVRING_CHANNEL_CONNECTED)
-		return false;
-	if (limit < IVRING_SPIN_MIN_NS) {
-		if (++dir->spin_skipped < IVRING_SPIN_RETRY)
-			return false;
-		dir->spin_skipped = 0;
-		/* In full: a peer that sleeps itself answers no sooner. */
-		limit = max;
-	}
-	end = ktime_get_ns() + limit;
 	do {
 		moved = ivring_channel_moved(ch, tx, last);
 		if (moved || need_resched() || signal_pending(current))
 			break;
 		cpu_relax();
-	} while (ktime_get_ns() < end);
+	} while (ktime_get_ns() < end_ns);
 
 	spin_lock(&ch->lock);
 	ch->stats[IVRING_STAT_SPINS]++;
 	ch->stats[IVRING_STAT_SPINS_PAID] += moved;
-	WRITE_ONCE(dir->spin_ns, ivring_spin_adapt(dir->spin_ns, limit, moved, max));
 	spin_unlock(&ch->lock);
 	return moved;
 }
@@ -311,8 +285,35 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 	}
 	finish_wait(&ch->wait, &wait);
 	ivring_channel_count_sleepers(ch, w->events, -1);
-	if (timed_out && safety && ivring_channel_look(f, w, false) > 0)
+	if (timed_out && safety && ivring_channel_look(f, w, false) > 0 &&
+	    READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED)
 		ivring_channel_rescued(ch, interrupts);
+	return ret;
+}
+
+/* Spin or sleep once, as the policy in spin.h says. Returns as ivring_channel_look(). */
+static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_wait *w,
+				    struct ivring_dir *dir, u64 deadline)
+{
+	struct ivring_channel *ch = f->channel;
+	u32 max = ivring_spin_max(READ_ONCE(spin_max_ns), num_online_cpus());
+	u64 start = ktime_get_ns();
+	bool moved = false;
+	u32 budget = 0;
+	int ret = 0;
+
+	if (READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED)
+		budget = ivring_spin_budget(&dir->spin, max);
+	if (budget)
+		moved = ivring_channel_spin(ch, dir, start + budget);
+	if (!moved)
+		ret = ivring_channel_sleep(f, w, deadline);
+	if (budget)
+		ivring_spin_result(&dir->spin, max, budget, ktime_get_ns() - start, moved);
+	if (!ret)
+		ret = ivring_channel_look(f, w, false);
+	if (!ret && moved)
+		ret = ivring_channel_give_up(w, deadline);
 	return ret;
 }
 
@@ -340,16 +341,8 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 		now = ktime_get_ns();
 		deadline = w->timeout_ns < S64_MAX - now ? now + w->timeout_ns : U64_MAX;
 	}
-	while (!ret) {
-		bool moved = ivring_channel_spin(ch, dir);
-
-		if (!moved)
-			ret = ivring_channel_sleep(f, w, deadline);
-		if (!ret)
-			ret = ivring_channel_look(f, w, false);
-		if (!ret && moved)
-			ret = ivring_channel_give_up(w, deadline);
-	}
+	while (!ret)
+		ret = ivring_channel_wait_once(f, w, dir, deadline);
 	if (ret < 0)
 		return ret;
 	w->revents = ret;
@@ -670,8 +663,9 @@ ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool non
 		spin_lock(&ch->lock);
 		data = ch->rx_data + (ch->rx.cons & (ch->rx.size - 1));
 		avail = min_t(u64, ivring_rx_cached_avail(&ch->rx), IVRING_CHUNK);
+		ret = ivring_file_error(f);
 		spin_unlock(&ch->lock);
-		if (!avail)
+		if (ret || !avail)
 			break;
 		n = copy_to_iter(data, min(avail, iov_iter_count(to)), to);
 		ret = n ? ivring_channel_copied(f, n, false) : -EFAULT;

@@ -2,8 +2,8 @@
 /*
  * Device nodes: /dev/ivring<L> and /dev/ivring<L>c<C>.
  *
- * Every entry but release() is inside ivring_link_enter(): after the link is
- * gone it fails with ENODEV.
+ * Every entry that touches shared memory or the transport is inside
+ * ivring_link_enter(): after the link is gone it fails with ENODEV.
  */
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -13,6 +13,11 @@
 #include <linux/uio.h>
 #include <ivring/compat.h>
 #include "internal.h"
+
+static_assert(sizeof(struct ivring_link_info) == 168);
+static_assert(sizeof(struct ivring_channel_info) == 128);
+static_assert(sizeof(struct ivring_span) == 40);
+static_assert(sizeof(struct ivring_wait) == 48);
 
 /* ---- the link's node ---- */
 
@@ -84,7 +89,9 @@ static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file
 	int ret = 0;
 
 	spin_lock(&ch->lock);
-	if (ch->users && (ch->exclusive || exclusive)) {
+	if (READ_ONCE(ch->link->dead)) {
+		ret = -ENODEV;
+	} else if (ch->users && (ch->exclusive || exclusive)) {
 		ret = -EBUSY;
 	} else {
 		ch->exclusive = exclusive;
@@ -212,7 +219,8 @@ static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
 	if (f->conversation == ch->conversation) {
 		info.state = ch->state;
 		info.epoch = ch->epoch;
-		info.peer_epoch = ch->peer_epoch;
+		if (ch->state != IVRING_CHANNEL_OPENING)
+			info.peer_epoch = ch->peer_epoch;
 	} else {
 		info.state = IVRING_CHANNEL_RESET;
 	}
@@ -265,8 +273,7 @@ static long ivring_ioctl_wait(struct file *file, struct ivring_wait __user *arg)
 
 	if (copy_from_user(&w, arg, sizeof(w)))
 		return -EFAULT;
-	if (!w.events || w.events & ~IVRING_WAIT_EVENTS || w.revents || w.reserved[0] ||
-	    w.reserved[1])
+	if (!w.events || w.events & ~IVRING_WAIT_EVENTS || w.reserved[0] || w.reserved[1])
 		return -EINVAL;
 	if (w.events & IVRING_WAIT_IN && (!w.rx_min || w.rx_min > ch->rx.size))
 		return -EINVAL;
@@ -324,12 +331,24 @@ static int ivring_vma_insert(struct vm_area_struct *vma, unsigned long addr,
 {
 	int err;
 
-	count = min(count, (vma->vm_end - addr) >> PAGE_SHIFT);
 	err = vm_insert_pages(vma, addr, pages, &count);
 	/* Some are mapped already, perhaps this one, by somebody else just now. */
 	if (err == -EBUSY)
 		err = vm_insert_page(vma, addr, pages[0]);
 	return err == -EBUSY ? 0 : err;
+}
+
+static vm_fault_t ivring_vma_insert_pfns(struct vm_area_struct *vma, unsigned long addr,
+					 struct page **pages, unsigned long count)
+{
+	vm_fault_t ret = vmf_insert_pfn(vma, addr, page_to_pfn(pages[0]));
+	unsigned long i;
+
+	for (i = 1; ret == VM_FAULT_NOPAGE && i < count; i++)
+		if (vmf_insert_pfn(vma, addr + (i << PAGE_SHIFT), page_to_pfn(pages[i])) !=
+		    VM_FAULT_NOPAGE)
+			break;
+	return ret;
 }
 
 /*
@@ -353,10 +372,11 @@ static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)
 	if (!ivring_link_enter(ch->link))
 		return VM_FAULT_SIGBUS;
 	pages = ivring_memory_pages(ch, offset < 2 * ring_size, offset);
+	left = min3(left, IVRING_FAULT_AROUND, (vma->vm_end - vmf->address) >> PAGE_SHIFT);
 	if (vma->vm_flags & VM_PFNMAP) {
-		ret = vmf_insert_pfn(vma, vmf->address, page_to_pfn(pages[0]));
+		ret = ivring_vma_insert_pfns(vma, vmf->address, pages, left);
 	} else {
-		err = ivring_vma_insert(vma, vmf->address, pages, min(left, IVRING_FAULT_AROUND));
+		err = ivring_vma_insert(vma, vmf->address, pages, left);
 		ret = err ? vmf_error(err) : VM_FAULT_NOPAGE;
 	}
 	ivring_link_leave(ch->link);

@@ -69,7 +69,7 @@ static void ivring_conn_begin(struct ivring_channel *ch)
 {
 	ch->conversation++;
 	ch->users = 0;
-	ch->state = IVRING_CHANNEL_OPENING;
+	WRITE_ONCE(ch->state, IVRING_CHANNEL_OPENING);
 	ch->error = 0;
 	ch->started = false;
 	ch->tx_dir.holder = NULL;
@@ -86,12 +86,13 @@ static bool ivring_conn_link_up(const struct ivring_channel *ch)
 	return READ_ONCE(ch->link->state) == IVRING_LINK_UP;
 }
 
-/* Is the peer still in the life in which the link came up? */
-static bool ivring_conn_peer_alive(const struct ivring_channel *ch)
+/*
+ * Is the peer still in the life @life? Asked of shared memory itself: that the
+ * link has not looked yet makes no dead peer alive.
+ */
+static bool ivring_conn_peer_lives(const struct ivring_channel *ch, u64 life)
 {
-	const struct ivring_link *link = ch->link;
-
-	return le64_to_cpu(READ_ONCE(link->peer->epoch)) == READ_ONCE(link->peer_epoch);
+	return life && le64_to_cpu(READ_ONCE(ch->link->peer->epoch)) == life;
 }
 
 static u64 ivring_conn_peer_epoch(const struct ivring_channel *ch)
@@ -114,7 +115,7 @@ static bool ivring_conn_drained(struct ivring_channel *ch)
 /* End with an error, on both sides. */
 static bool ivring_conn_abort(struct ivring_channel *ch, u32 state, int error)
 {
-	ch->state = state;
+	WRITE_ONCE(ch->state, state);
 	ch->error = error;
 	ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING | IVRING_WIRE_CONN_F_ABORTED);
 	wake_up_all(&ch->wait);
@@ -135,12 +136,15 @@ void ivring_conn_break(struct ivring_channel *ch)
 
 static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 {
+	u64 epoch, ack, life = READ_ONCE(ch->link->peer_epoch);
 	bool announce = false;
-	u64 epoch, ack;
 
 	if (!ivring_conn_link_up(ch) || !ch->started)
 		return false;
 	epoch = ivring_conn_peer_epoch(ch);
+	/* A conversation of a life that the link has not met yet must wait for it. */
+	if (!ivring_conn_peer_lives(ch, life))
+		return false;
 	if (!epoch)
 		return false;
 	if (epoch != ch->peer_epoch) {
@@ -156,7 +160,8 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 	ack = le64_to_cpu(virt_load_acquire(&ch->peer->ack));
 	/* An ack counts only with the epoch it was written under. */
 	if (ack == ch->epoch && ivring_conn_peer_epoch(ch) == epoch) {
-		ch->state = IVRING_CHANNEL_CONNECTED;
+		ch->peer_life = life;
+		WRITE_ONCE(ch->state, IVRING_CHANNEL_CONNECTED);
 		wake_up_all(&ch->wait);
 	}
 	return announce;
@@ -166,8 +171,9 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 {
 	u64 epoch = ivring_conn_peer_epoch(ch);
 	u32 flags = ivring_conn_peer_flags(ch);
+	int error;
 
-	if (!ivring_conn_peer_alive(ch) ||
+	if (!ivring_conn_peer_lives(ch, ch->peer_life) ||
 	    (epoch == ch->peer_epoch && flags & IVRING_WIRE_CONN_F_ABORTED))
 		return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
 	if (epoch == ch->peer_epoch && !(flags & IVRING_WIRE_CONN_F_CLOSING))
@@ -177,15 +183,15 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 	 * everything first. Else this is the last look at its prod. Its cons
 	 * stays until it opens again, and then goes backwards at most.
 	 */
-	if (epoch == ch->peer_epoch && ivring_rx_refresh(&ch->rx)) {
+	error = epoch == ch->peer_epoch ? ivring_rx_refresh(&ch->rx) : 0;
+	if (ivring_tx_refresh(&ch->tx))
+		error = -EPROTO;
+	/* It may have moved on just now: see [L]. */
+	if (error && ivring_conn_peer_epoch(ch) == ch->peer_epoch) {
 		ivring_conn_break(ch);
 		return true;
 	}
-	if (ivring_tx_refresh(&ch->tx) && epoch == ch->peer_epoch) {
-		ivring_conn_break(ch);
-		return true;
-	}
-	ch->state = IVRING_CHANNEL_PEER_CLOSED;
+	WRITE_ONCE(ch->state, IVRING_CHANNEL_PEER_CLOSED);
 	wake_up_all(&ch->wait);
 	return false;
 }
@@ -195,13 +201,13 @@ static bool ivring_conn_evaluate_lingering(struct ivring_channel *ch)
 	u32 link_state = READ_ONCE(ch->link->state);
 	bool there = link_state == IVRING_LINK_UP || link_state == IVRING_LINK_STALLED;
 
-	if (there && ivring_conn_peer_alive(ch) &&
+	if (there && ivring_conn_peer_lives(ch, ch->peer_life) &&
 	    ivring_conn_peer_epoch(ch) == ch->peer_epoch &&
 	    !(ivring_conn_peer_flags(ch) & IVRING_WIRE_CONN_F_CLOSING) &&
 	    (ch->flags & IVRING_WIRE_CONN_F_ABORTED || !ivring_conn_drained(ch)))
 		return false;
 
-	ch->lingering = false;
+	WRITE_ONCE(ch->lingering, false);
 	ch->peer_epoch = 0;
 	ivring_conn_forget(ch);
 	if (ch->users && !ch->started)
@@ -269,12 +275,13 @@ static bool ivring_conn_end(struct ivring_channel *ch)
 		ivring_conn_forget(ch);
 		return true;
 	}
+	/* Before the wish below: its doorbell must find the channel lingering. */
+	WRITE_ONCE(ch->lingering, true);
 	if (!(ch->flags & IVRING_WIRE_CONN_F_ABORTED)) {
 		ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING);
 		ivring_tx_arm_drained(&ch->tx);
 	}
-	ch->lingering = true;
-	ch->state = IVRING_CHANNEL_OPENING;
+	WRITE_ONCE(ch->state, IVRING_CHANNEL_OPENING);
 	ivring_conn_evaluate_lingering(ch);
 	return true;
 }

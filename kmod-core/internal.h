@@ -25,6 +25,7 @@
 #include <linux/workqueue.h>
 #include <ivring/link.h>
 #include <ivring/ring.h>
+#include <ivring/spin.h>
 #include <ivring/wire.h>
 #include <linux/ivring.h>
 
@@ -82,8 +83,7 @@ struct ivring_dir {
 	u64 held;			/* bytes of that span */
 	unsigned int sleepers;
 	bool polled;			/* poll(2) was used: wake for any progress */
-	u32 spin_ns;			/* adaptive, see ivring_spin() */
-	u32 spin_skipped;
+	struct ivring_spin spin;
 };
 
 /**
@@ -107,7 +107,8 @@ struct ivring_dir {
  * @error: errno while @state is IVRING_CHANNEL_RESET
  * @conversation: counts conversations; a file of an older one is stale
  * @epoch: own epoch of the conversation
- * @peer_epoch: and the peer's, once connected
+ * @peer_epoch: and the peer's, once acknowledged
+ * @peer_life: the life of the peer's in which the channel connected
  * @tx: produced ring
  * @rx: consumed ring
  * @tx_dir: its waiting and ownership
@@ -139,6 +140,7 @@ struct ivring_channel {
 	u64 conversation;
 	u64 epoch;
 	u64 peer_epoch;
+	u64 peer_life;
 	struct ivring_tx tx;
 	struct ivring_rx rx;
 	struct ivring_dir tx_dir;
@@ -156,10 +158,11 @@ struct ivring_channel {
  * @number: L in /dev/ivring<L>
  * @params: what the transport gave
  * @geo: checked copy of the superblock
- * @map: the kernel's mapping: control pages once, each ring's data twice
+ * @map: the kernel's mapping of the control pages
  * @own: own presence, in shared memory
  * @peer: the peer's
  * @channels: geo.channels of them
+ * @nodes: device nodes that exist
  * @users: whoever may touch @map or call the transport
  * @users_gone: completes when the last of them left
  * @memory_type: IVRING_MEMORY_*
@@ -169,6 +172,7 @@ struct ivring_channel {
  * @started: ivring_link_start() was called
  * @dead: being unregistered
  * @peer_present: the transport says so
+ * @peer_bells: doorbells the transport has for the peer, 0: any number
  * @stalled: the peer's heartbeat stopped
  * @state: IVRING_LINK_*
  * @gone_epoch: a life of the peer's that is known to be over
@@ -196,6 +200,7 @@ struct ivring_link {
 	struct ivring_wire_side *own;
 	const struct ivring_wire_side *peer;
 	struct ivring_channel **channels;
+	u32 nodes;
 	struct percpu_ref users;
 	struct completion users_gone;
 	u32 memory_type;
@@ -206,6 +211,7 @@ struct ivring_link {
 	bool started;
 	bool dead;
 	bool peer_present;
+	u32 peer_bells;
 	bool stalled;
 	u32 state;
 	u64 gone_epoch;

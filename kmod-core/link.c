@@ -57,7 +57,7 @@ void ivring_link_interrupt(struct ivring_link *link, u32 vector)
 		work |= READ_ONCE(ch->lingering);
 	}
 	if (work)
-		queue_work(system_wq, &link->work);
+		schedule_work(&link->work);
 }
 EXPORT_SYMBOL_GPL(ivring_link_interrupt);
 
@@ -88,7 +88,8 @@ static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_pee
 		p->version = le32_to_cpu(READ_ONCE(s->version));
 		p->version_min = le32_to_cpu(READ_ONCE(s->version_min));
 		p->features = le64_to_cpu(READ_ONCE(s->features));
-		p->reserved_ok = !READ_ONCE(s->reserved0);
+		p->reserved_ok = !READ_ONCE(s->reserved0) &&
+				 !memchr_inv(s->reserved1, 0, sizeof(s->reserved1));
 		p->heartbeat = le64_to_cpu(READ_ONCE(s->heartbeat));
 		/* Pairs with the virt_wmb() in ivring_side_clear(). */
 		virt_rmb();
@@ -98,10 +99,11 @@ static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_pee
 }
 
 /* Does what the peer says of itself make sense, whatever version it speaks? */
-static bool ivring_peer_sane(const struct ivring_peer *p)
+static bool ivring_peer_sane(const struct ivring_link *link, const struct ivring_peer *p)
 {
 	return p->reserved_ok && p->version_min <= p->version && p->id <= IVRING_WIRE_ID_MAX &&
-	       p->vectors >= 1 && p->vectors <= IVRING_WIRE_VECTORS_MAX;
+	       p->id != link->params.id && p->vectors >= 1 &&
+	       p->vectors <= (link->peer_bells ?: IVRING_WIRE_VECTORS_MAX);
 }
 
 static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring_peer *p)
@@ -112,7 +114,7 @@ static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring
 		return IVRING_LINK_WAITING;
 	if (p->state != IVRING_WIRE_SIDE_READY || !p->epoch || p->epoch == link->gone_epoch)
 		return IVRING_LINK_WAITING;
-	if (!ivring_peer_sane(p) || p->version_min > IVRING_WIRE_VERSION ||
+	if (!ivring_peer_sane(link, p) || p->version_min > IVRING_WIRE_VERSION ||
 	    p->version < IVRING_WIRE_VERSION_MIN)
 		return IVRING_LINK_MISMATCH;
 	if (link->stalled)
@@ -152,10 +154,12 @@ static void ivring_link_log_state(struct ivring_link *link, const struct ivring_
 {
 	switch (link->state) {
 	case IVRING_LINK_MISMATCH:
-		if (!ivring_peer_sane(p)) {
+		if (!ivring_peer_sane(link, p)) {
 			dev_err_ratelimited(&link->dev,
-					    "the peer's presence makes no sense (%u vectors, ID %u)\n",
-					    p->vectors, p->id);
+					    "peer refused: it listens to %u vectors of 1..%u, its ID is %u, ours %u; does the device have as many vectors as the server?\n",
+					    p->vectors,
+					    link->peer_bells ?: IVRING_WIRE_VECTORS_MAX,
+					    p->id, link->params.id);
 			break;
 		}
 		dev_err_ratelimited(&link->dev,
@@ -173,46 +177,67 @@ static void ivring_link_log_state(struct ivring_link *link, const struct ivring_
 	}
 }
 
+static void ivring_link_reset_channels(struct ivring_link *link)
+{
+	int error = link->state == IVRING_LINK_STALLED ? -ETIMEDOUT : -ECONNRESET;
+	u32 c;
+
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		spin_lock(&ch->lock);
+		ivring_conn_reset(ch, error);
+		spin_unlock(&ch->lock);
+	}
+}
+
+/* Whatever someone waits for, the link's state may have decided it. */
+static void ivring_link_wake_all(struct ivring_link *link)
+{
+	u32 c;
+
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		wake_up_all(&ch->wait);
+		wake_up_all(&ch->tx_dir.busy_wait);
+		wake_up_all(&ch->rx_dir.busy_wait);
+	}
+	wake_up_all(&link->wait);
+}
+
 /* Caller holds link->lock. True when something changed that the peer should see. */
 static bool __ivring_link_evaluate(struct ivring_link *link)
 {
 	struct ivring_peer p;
-	u32 old = link->state;
 	u64 old_epoch = link->peer_epoch;
-	u32 c;
+	u32 old = link->state;
 
 	lockdep_assert_held(&link->lock);
 	ivring_peer_read(link->peer, &p);
 	ivring_peer_check_heartbeat(link, &p);
-	link->state = ivring_peer_judge(link, &p);
+	WRITE_ONCE(link->state, ivring_peer_judge(link, &p));
 	if (link->state == old && p.epoch == old_epoch)
 		return false;
 
-	link->peer_epoch = link->state == IVRING_LINK_WAITING ? 0 : p.epoch;
+	WRITE_ONCE(link->peer_epoch, link->state == IVRING_LINK_WAITING ? 0 : p.epoch);
 	if (link->state == old && link->peer_epoch == old_epoch)
 		return false;
 	if (link->state == IVRING_LINK_UP) {
-		link->peer_id = p.id;
-		link->peer_vectors = p.vectors;
+		WRITE_ONCE(link->peer_id, p.id);
+		WRITE_ONCE(link->peer_vectors, p.vectors);
 		link->wire_version = min_t(u32, p.version, IVRING_WIRE_VERSION);
 		atomic64_inc(&link->stats[IVRING_STAT_LINK_UPS]);
 	} else {
+		WRITE_ONCE(link->peer_vectors, 0);
 		link->wire_version = 0;
-		link->peer_vectors = 0;
 	}
 	if (old == IVRING_LINK_UP) {
 		atomic64_inc(&link->stats[IVRING_STAT_LINK_DOWNS]);
-		for (c = 0; c < link->geo.channels; c++) {
-			struct ivring_channel *ch = link->channels[c];
-
-			spin_lock(&ch->lock);
-			ivring_conn_reset(ch, link->state == IVRING_LINK_STALLED ?
-					  -ETIMEDOUT : -ECONNRESET);
-			spin_unlock(&ch->lock);
-		}
+		ivring_link_reset_channels(link);
 	}
 	ivring_link_log_state(link, &p, old);
-	wake_up_all(&link->wait);
+	ivring_link_wake_all(link);
 	return link->state == IVRING_LINK_UP;
 }
 
@@ -251,7 +276,7 @@ static void ivring_link_work(struct work_struct *work)
 
 static void ivring_link_schedule_tick(struct ivring_link *link)
 {
-	queue_delayed_work(system_wq, &link->tick, nsecs_to_jiffies(IVRING_TICK_NS));
+	schedule_delayed_work(&link->tick, nsecs_to_jiffies(IVRING_TICK_NS));
 }
 
 static void ivring_link_tick(struct work_struct *work)
@@ -287,13 +312,15 @@ void ivring_link_file_closed(struct ivring_link *link)
 /**
  * ivring_link_peer_join() - the transport sees a peer
  * @link: registered with peer_known
+ * @bells: how many vectors of the peer's the transport can ring
  */
-void ivring_link_peer_join(struct ivring_link *link)
+void ivring_link_peer_join(struct ivring_link *link, u32 bells)
 {
 	spin_lock(&link->lock);
 	link->peer_present = true;
+	link->peer_bells = bells;
 	spin_unlock(&link->lock);
-	queue_work(system_wq, &link->work);
+	schedule_work(&link->work);
 }
 EXPORT_SYMBOL_GPL(ivring_link_peer_join);
 
@@ -356,8 +383,13 @@ static void ivring_side_clear(struct ivring_link *link)
 	WRITE_ONCE(link->own->epoch, 0);
 	/* Pairs with the virt_rmb() in ivring_peer_read(). */
 	virt_wmb();
-	for (c = 0; c < link->geo.channels; c++)
-		ivring_conn_forget(link->channels[c]);
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		spin_lock(&ch->lock);
+		ivring_conn_forget(ch);
+		spin_unlock(&ch->lock);
+	}
 }
 
 static void ivring_side_publish(struct ivring_link *link)
@@ -369,6 +401,9 @@ static void ivring_side_publish(struct ivring_link *link)
 	WRITE_ONCE(s->version, cpu_to_le32(IVRING_WIRE_VERSION));
 	WRITE_ONCE(s->version_min, cpu_to_le32(IVRING_WIRE_VERSION_MIN));
 	WRITE_ONCE(s->reserved0, 0);
+	/* Whatever a mad peer of an earlier life wrote here. */
+	memset(s->reserved1, 0, sizeof(s->reserved1));
+	memset(s->reserved2, 0, sizeof(s->reserved2));
 	WRITE_ONCE(s->features, 0);
 	WRITE_ONCE(s->heartbeat, 0);
 	WRITE_ONCE(s->state, cpu_to_le32(IVRING_WIRE_SIDE_READY));
@@ -400,6 +435,19 @@ void ivring_link_start(struct ivring_link *link)
 	ivring_link_leave(link);
 }
 EXPORT_SYMBOL_GPL(ivring_link_start);
+
+/**
+ * ivring_link_shutdown() - tell the peer that this side goes down
+ * @link: registered
+ *
+ * For a machine that powers off or reboots: nothing is freed, nobody waited for.
+ */
+void ivring_link_shutdown(struct ivring_link *link)
+{
+	ivring_side_clear(link);
+	ivring_link_announce(link);
+}
+EXPORT_SYMBOL_GPL(ivring_link_shutdown);
 
 /* ---- registration ---- */
 
@@ -449,26 +497,9 @@ static int ivring_link_read_geometry(const struct ivring_link_params *params,
 	return ret;
 }
 
-static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *params,
-					     const struct ivring_wire_geometry *geo)
+static void ivring_link_init(struct ivring_link *link, const struct ivring_link_params *params,
+			     const struct ivring_wire_geometry *geo)
 {
-	struct ivring_link *link;
-	int ret = -ENOMEM;
-
-	link = kzalloc(sizeof(*link), GFP_KERNEL);
-	if (!link)
-		return ERR_PTR(-ENOMEM);
-	link->channels = kcalloc(geo->channels, sizeof(*link->channels), GFP_KERNEL);
-	if (!link->channels)
-		goto err_free;
-	ret = percpu_ref_init(&link->users, ivring_link_users_gone, 0, GFP_KERNEL);
-	if (ret)
-		goto err_free_channels;
-	ret = ida_alloc_max(&ivring_link_ida, IVRING_LINKS_MAX - 1, GFP_KERNEL);
-	if (ret < 0)
-		goto err_exit_ref;
-
-	link->number = ret;
 	link->params = *params;
 	link->geo = *geo;
 	do {
@@ -491,6 +522,29 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 	dev_set_name(&link->dev, "ivring%u", link->number);
 	cdev_init(&link->cdev, &ivring_link_fops);
 	link->cdev.owner = params->ops->owner;
+}
+
+static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *params,
+					     const struct ivring_wire_geometry *geo)
+{
+	struct ivring_link *link;
+	int ret = -ENOMEM;
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL);
+	if (!link)
+		return ERR_PTR(-ENOMEM);
+	link->channels = kcalloc(geo->channels, sizeof(*link->channels), GFP_KERNEL);
+	if (!link->channels)
+		goto err_free;
+	ret = percpu_ref_init(&link->users, ivring_link_users_gone, 0, GFP_KERNEL);
+	if (ret)
+		goto err_free_channels;
+	ret = ida_alloc_max(&ivring_link_ida, IVRING_LINKS_MAX - 1, GFP_KERNEL);
+	if (ret < 0)
+		goto err_exit_ref;
+
+	link->number = ret;
+	ivring_link_init(link, params, geo);
 	return link;
 
 err_exit_ref:
@@ -543,29 +597,60 @@ static void ivring_link_put(struct ivring_link *link)
 	put_device(&link->dev);
 }
 
-static void ivring_link_del_nodes(struct ivring_link *link, u32 channels)
-{
-	while (channels--)
-		cdev_device_del(&link->channels[channels]->cdev, &link->channels[channels]->dev);
-	cdev_device_del(&link->cdev, &link->dev);
-}
-
+/* Adds what it can; @nodes tells how much, also after a failure. */
 static int ivring_link_add_nodes(struct ivring_link *link)
 {
 	int ret;
 	u32 c;
 
 	ret = cdev_device_add(&link->cdev, &link->dev);
-	if (ret)
-		return ret;
-	for (c = 0; c < link->geo.channels; c++) {
+	for (c = 0; !ret && c < link->geo.channels; c++) {
+		link->nodes++;
 		ret = cdev_device_add(&link->channels[c]->cdev, &link->channels[c]->dev);
-		if (ret) {
-			ivring_link_del_nodes(link, c);
-			return ret;
-		}
 	}
-	return 0;
+	link->nodes += !ret;
+	return ret;
+}
+
+static void ivring_link_del_nodes(struct ivring_link *link)
+{
+	for (; link->nodes > 1; link->nodes--) {
+		struct ivring_channel *ch = link->channels[link->nodes - 2];
+
+		cdev_device_del(&ch->cdev, &ch->dev);
+	}
+	if (link->nodes)
+		cdev_device_del(&link->cdev, &link->dev);
+	link->nodes = 0;
+}
+
+/*
+ * Nodes may be open from the moment they exist. Those who may be inside: system
+ * calls (also asleep, also in the middle of a copy), page faults of user
+ * mappings, the work and the tick. All enter by ivring_link_enter(), which fails
+ * from here on; sleepers wake with ENODEV. A copy from or to memory whose own
+ * page faults hang (userfaultfd, a dead network file system) hangs this, too.
+ */
+static void ivring_link_shut(struct ivring_link *link)
+{
+	u32 c;
+
+	spin_lock(&link->lock);
+	WRITE_ONCE(link->dead, true);
+	WRITE_ONCE(link->state, IVRING_LINK_DEAD);
+	spin_unlock(&link->lock);
+	ivring_link_shutdown(link);
+
+	percpu_ref_kill(&link->users);
+	ivring_link_wake_all(link);
+	wait_for_completion(&link->users_gone);
+	cancel_work_sync(&link->work);
+	cancel_delayed_work_sync(&link->tick);
+
+	ivring_link_del_nodes(link);
+	for (c = 0; c < link->geo.channels; c++)
+		ivring_channel_zap(link->channels[c]);
+	ivring_memory_unmap(link);
 }
 
 /**
@@ -605,12 +690,9 @@ struct ivring_link *ivring_link_register(const struct ivring_link_params *params
 	ivring_side_clear(link);
 	ivring_memory_probe(link);
 	ret = ivring_link_add_nodes(link);
-	if (ret)
-		goto err_unmap;
-	return link;
-
-err_unmap:
-	ivring_memory_unmap(link);
+	if (!ret)
+		return link;
+	ivring_link_shut(link);
 err_put:
 	ivring_link_put(link);
 	return ERR_PTR(ret);
@@ -621,9 +703,6 @@ EXPORT_SYMBOL_GPL(ivring_link_register);
  * ivring_link_unregister() - end a link
  * @link: what ivring_link_register() gave; interrupts have stopped
  *
- * Those who may still be inside: system calls (also asleep, also in the middle
- * of a copy), page faults of user mappings, the work and the tick. All enter by
- * ivring_link_enter(), which fails from here on; sleepers wake with ENODEV.
  * Open files live on without the link and can only be closed. When this
  * returns nothing touches the region or calls the transport any more.
  *
@@ -631,32 +710,7 @@ EXPORT_SYMBOL_GPL(ivring_link_register);
  */
 void ivring_link_unregister(struct ivring_link *link)
 {
-	u32 c;
-
-	ivring_side_clear(link);
-	ivring_link_announce(link);
-
-	spin_lock(&link->lock);
-	link->dead = true;
-	link->state = IVRING_LINK_DEAD;
-	spin_unlock(&link->lock);
-	percpu_ref_kill(&link->users);
-	for (c = 0; c < link->geo.channels; c++) {
-		struct ivring_channel *ch = link->channels[c];
-
-		wake_up_all(&ch->wait);
-		wake_up_all(&ch->tx_dir.busy_wait);
-		wake_up_all(&ch->rx_dir.busy_wait);
-	}
-	wake_up_all(&link->wait);
-	wait_for_completion(&link->users_gone);
-	cancel_work_sync(&link->work);
-	cancel_delayed_work_sync(&link->tick);
-
-	ivring_link_del_nodes(link, link->geo.channels);
-	for (c = 0; c < link->geo.channels; c++)
-		ivring_channel_zap(link->channels[c]);
-	ivring_memory_unmap(link);
+	ivring_link_shut(link);
 	ivring_link_put(link);
 }
 EXPORT_SYMBOL_GPL(ivring_link_unregister);

@@ -39,7 +39,6 @@ struct ivring_loop_side {
 	u32 side;
 };
 
-/* @sides may lose its links only when nobody can ring any more: see @gone. */
 struct ivring_loop_pair {
 	struct page **pages;
 	unsigned long nr_pages;
@@ -149,7 +148,7 @@ static struct ivring_loop_pair *ivring_loop_alloc(unsigned int index)
 	if (!pair->pages)
 		goto err_free;
 	for (; pair->nr_pages < size >> PAGE_SHIFT; pair->nr_pages++) {
-		pair->pages[pair->nr_pages] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		pair->pages[pair->nr_pages] = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL);
 		if (!pair->pages[pair->nr_pages])
 			goto err_free;
 	}
@@ -178,7 +177,8 @@ static int __init ivring_loop_init(void)
 	unsigned int i;
 
 	if (pairs < 1 || pairs > IVRING_LOOP_PAIRS_MAX || vectors < 1 ||
-	    vectors > IVRING_WIRE_VECTORS_MAX || size < PAGE_SIZE) {
+	    vectors > IVRING_WIRE_VECTORS_MAX || !is_power_of_2(size) ||
+	    size < IVRING_WIRE_REGION_SIZE_MIN || size > IVRING_WIRE_REGION_SIZE_MAX) {
 		pr_err("pairs, vectors or size out of range, see modinfo ivring_loop\n");
 		return -EINVAL;
 	}

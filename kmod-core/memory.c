@@ -6,7 +6,9 @@
  * memory is. That does not ask the memory-type tables, so a PCI BAR which the
  * firmware's MTRRs or a device driver's ioremap() would make uncached is
  * write-back here; and it allows the data of each ring to be mapped twice in a
- * row, so that no copy has to stop at the end of a ring.
+ * row, so that no copy has to stop at the end of a ring. vmap() refuses more
+ * pages at once than the machine has RAM, hence one mapping per ring: a BAR may
+ * well be larger.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -18,6 +20,7 @@
 #include "internal.h"
 
 #define IVRING_PROBE_SIZE	(64UL << 10)
+#define IVRING_PROBE_TRIES	3
 #define IVRING_PROBE_SLOW_MBPS	100
 
 static unsigned long ivring_memory_ring_start(const struct ivring_wire_geometry *g, u32 c,
@@ -26,23 +29,41 @@ static unsigned long ivring_memory_ring_start(const struct ivring_wire_geometry 
 	return (g->data_offset + (IVRING_WIRE_SIDES * c + producer) * g->ring_size) >> PAGE_SHIFT;
 }
 
-/* Control pages once, then each ring's pages twice. */
-static void ivring_memory_list(const struct ivring_link *link, struct page **list)
+/* One ring's data, twice in a row. */
+static void *ivring_memory_map_ring(struct ivring_link *link, u32 c, u32 producer)
 {
-	const struct ivring_wire_geometry *g = &link->geo;
-	struct page **pages = link->params.pages;
-	unsigned long ring_pages = g->ring_size >> PAGE_SHIFT;
-	u32 r, twice;
+	struct page **pages = link->params.pages +
+			      ivring_memory_ring_start(&link->geo, c, producer);
+	unsigned long count = link->geo.ring_size >> PAGE_SHIFT;
+	struct page **list;
+	void *data;
 
-	memcpy(list, pages, (g->data_offset >> PAGE_SHIFT) * sizeof(*list));
-	list += g->data_offset >> PAGE_SHIFT;
-	for (r = 0; r < IVRING_WIRE_SIDES * g->channels; r++) {
-		for (twice = 0; twice < 2; twice++) {
-			memcpy(list, pages + ivring_memory_ring_start(g, r / 2, r % 2),
-			       ring_pages * sizeof(*list));
-			list += ring_pages;
-		}
-	}
+	list = kvmalloc_array(2 * count, sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return NULL;
+	memcpy(list, pages, count * sizeof(*list));
+	memcpy(list + count, pages, count * sizeof(*list));
+	data = vmap(list, 2 * count, VM_MAP, PAGE_KERNEL);
+	kvfree(list);
+	return data;
+}
+
+static int ivring_memory_map_channel(struct ivring_link *link, u32 c)
+{
+	struct ivring_wire_channel *control = link->map + link->geo.channel_offset;
+	struct ivring_channel *ch = link->channels[c];
+	u32 side = link->params.side;
+
+	control += c;
+	ch->own = &control->conn[side];
+	ch->peer = &control->conn[!side];
+	ch->tx.own = &control->ring[side].producer;
+	ch->tx.peer = &control->ring[side].consumer;
+	ch->rx.own = &control->ring[!side].consumer;
+	ch->rx.peer = &control->ring[!side].producer;
+	ch->tx_data = ivring_memory_map_ring(link, c, side);
+	ch->rx_data = ivring_memory_map_ring(link, c, !side);
+	return ch->tx_data && ch->rx_data ? 0 : -ENOMEM;
 }
 
 /**
@@ -54,44 +75,33 @@ static void ivring_memory_list(const struct ivring_link *link, struct page **lis
 int ivring_memory_map(struct ivring_link *link)
 {
 	const struct ivring_wire_geometry *g = &link->geo;
-	u64 rings = IVRING_WIRE_SIDES * g->channels * 2 * g->ring_size;
-	unsigned long count = (g->data_offset + rings) >> PAGE_SHIFT;
-	struct ivring_wire_channel *control;
 	u32 side = link->params.side;
-	struct page **list;
-	void *data;
+	int ret = 0;
 	u32 c;
 
-	list = kvmalloc_array(count, sizeof(*list), GFP_KERNEL);
-	if (!list)
-		return -ENOMEM;
-	ivring_memory_list(link, list);
-	link->map = vmap(list, count, VM_MAP, PAGE_KERNEL);
-	kvfree(list);
+	/* All before the data, whatever order the areas have. */
+	link->map = vmap(link->params.pages, g->data_offset >> PAGE_SHIFT, VM_MAP, PAGE_KERNEL);
 	if (!link->map)
 		return -ENOMEM;
-
 	link->own = link->map + g->side_offset + side * sizeof(*link->own);
 	link->peer = link->map + g->side_offset + !side * sizeof(*link->own);
-	control = link->map + g->channel_offset;
-	data = link->map + g->data_offset;
-	for (c = 0; c < g->channels; c++, control++, data += 4 * g->ring_size) {
-		struct ivring_channel *ch = link->channels[c];
-
-		ch->own = &control->conn[side];
-		ch->peer = &control->conn[!side];
-		ch->tx.own = &control->ring[side].producer;
-		ch->tx.peer = &control->ring[side].consumer;
-		ch->rx.own = &control->ring[!side].consumer;
-		ch->rx.peer = &control->ring[!side].producer;
-		ch->tx_data = data + side * 2 * g->ring_size;
-		ch->rx_data = data + !side * 2 * g->ring_size;
-	}
-	return 0;
+	for (c = 0; !ret && c < g->channels; c++)
+		ret = ivring_memory_map_channel(link, c);
+	if (ret)
+		ivring_memory_unmap(link);
+	return ret;
 }
 
 void ivring_memory_unmap(struct ivring_link *link)
 {
+	u32 c;
+
+	for (c = 0; c < link->geo.channels; c++) {
+		vunmap(link->channels[c]->tx_data);
+		vunmap(link->channels[c]->rx_data);
+		link->channels[c]->tx_data = NULL;
+		link->channels[c]->rx_data = NULL;
+	}
 	vunmap(link->map);
 	link->map = NULL;
 }
@@ -126,22 +136,24 @@ static u32 ivring_memory_type(const void *addr)
 #endif
 }
 
-/* Write and read back a piece of the ring this side produces: nobody reads it yet. */
+/*
+ * Read a piece of the ring this side produces and write it back as it is: the
+ * peer may still be reading what an earlier life of this side sent. The best of
+ * a few times, for this CPU may have something else to do.
+ */
 static u32 ivring_memory_speed(struct ivring_link *link)
 {
-	unsigned long size = min_t(u64, IVRING_PROBE_SIZE, link->geo.ring_size);
-	u64 *data = link->channels[0]->tx_data;
-	u64 start, sum = 0;
-	unsigned long i;
+	unsigned long i, size = min_t(u64, IVRING_PROBE_SIZE, link->geo.ring_size);
+	u64 start, best = U64_MAX, *data = link->channels[0]->tx_data;
+	int try;
 
-	start = ktime_get_ns();
-	for (i = 0; i < size / sizeof(*data); i++)
-		WRITE_ONCE(data[i], i);
-	for (i = 0; i < size / sizeof(*data); i++)
-		sum += READ_ONCE(data[i]);
-	if (sum != (u64)i * (i - 1) / 2)
-		return 0;
-	return div64_u64(2 * size * 1000ULL, max_t(u64, ktime_get_ns() - start, 1));
+	for (try = 0; try < IVRING_PROBE_TRIES; try++) {
+		start = ktime_get_ns();
+		for (i = 0; i < size / sizeof(*data); i++)
+			WRITE_ONCE(data[i], READ_ONCE(data[i]));
+		best = min(best, ktime_get_ns() - start);
+	}
+	return div64_u64(2 * size * 1000ULL, max_t(u64, best, 1));
 }
 
 /**
@@ -157,6 +169,6 @@ void ivring_memory_probe(struct ivring_link *link)
 			 "shared memory is mapped uncached: transfers will crawl; boot without \"nopat\" and report this with the machine's PAT and MTRR settings\n");
 	else if (link->memory_mbps < IVRING_PROBE_SLOW_MBPS)
 		dev_warn(&link->dev,
-			 "shared memory reads and writes at %u MB/s only: see \"slow memory\" in the administrator's guide\n",
+			 "shared memory reads and writes at %u MB/s only: is the VM's CPU busy, or the memory swapped or remote?\n",
 			 link->memory_mbps);
 }

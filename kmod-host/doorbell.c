@@ -97,7 +97,7 @@ static void ivring_host_ear_queue(struct file *file, wait_queue_head_t *wqh, pol
 {
 	struct ivring_host_ear *ear = container_of(pt, struct ivring_host_ear, pt);
 
-	add_wait_queue_priority(wqh, &ear->wait);
+	add_wait_queue(wqh, &ear->wait);
 	ear->listening = true;
 }
 

@@ -24,7 +24,7 @@ struct ivring_host_memory {
 	unsigned long nr_pages;
 	struct mm_struct *mm;
 	u64 size;
-	bool hugetlb;
+	bool compound;
 };
 
 int ivring_host_memory_pin(struct ivring_host_memory *m, int memfd);

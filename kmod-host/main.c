@@ -68,7 +68,7 @@ static int ivring_host_do_attach(struct ivring_host *h, struct ivring_host_attac
 		goto err_put_ears;
 	params.pages = h->memory.pages;
 	params.size = h->memory.size;
-	params.pfn_map = h->memory.hugetlb;
+	params.pfn_map = h->memory.compound;
 	link = ivring_link_register(&params);
 	if (IS_ERR(link)) {
 		ret = PTR_ERR(link);
@@ -100,6 +100,9 @@ static void ivring_host_detach(struct ivring_host *h)
 	ivring_host_ears_put(h->ears);
 	ivring_host_memory_unpin(&h->memory);
 }
+
+static_assert(sizeof(struct ivring_host_attach) == 48);
+static_assert(sizeof(struct ivring_host_peer) == 48);
 
 static int ivring_host_attach(struct ivring_host *h, struct ivring_host_attach __user *arg)
 {
@@ -146,7 +149,7 @@ static int ivring_host_peer_add(struct ivring_host *h, struct ivring_host_peer _
 		return PTR_ERR(bells);
 	h->peer_id = p.id;
 	ivring_host_set_bells(h, bells);
-	ivring_link_peer_join(h->link);
+	ivring_link_peer_join(h->link, p.vectors);
 	return 0;
 }
 

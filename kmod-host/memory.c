@@ -25,7 +25,7 @@
  * no region: both seals are a must. The superblock's magic tells a tmpfs or
  * hugetlbfs inode, whose private part holds the seals.
  */
-static int ivring_host_check_seals(struct ivring_host_memory *m, struct file *file)
+static int ivring_host_check_seals(struct file *file)
 {
 	struct inode *inode = file_inode(file);
 	unsigned int seals;
@@ -37,7 +37,6 @@ static int ivring_host_check_seals(struct ivring_host_memory *m, struct file *fi
 #ifdef CONFIG_HUGETLBFS
 	} else if (inode->i_sb->s_magic == HUGETLBFS_MAGIC) {
 		seals = HUGETLBFS_I(inode)->seals;
-		m->hugetlb = true;
 #endif
 	} else {
 		return -EMEDIUMTYPE;
@@ -66,7 +65,7 @@ static void ivring_host_unpin_pages(struct ivring_host_memory *m, unsigned long 
 /* Pin by way of a mapping that only lives as long as this takes. */
 static int ivring_host_pin_pages(struct ivring_host_memory *m, struct file *file)
 {
-	unsigned long addr, done = 0;
+	unsigned long addr, i, done = 0;
 	long ret = 0;
 
 	addr = vm_mmap(file, 0, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
@@ -81,6 +80,9 @@ static int ivring_host_pin_pages(struct ivring_host_memory *m, struct file *file
 		done += ret;
 		cond_resched();
 	}
+	/* Parts of a larger page are not mapped into user space one by one. */
+	for (i = 0; i < done && !m->compound; i++)
+		m->compound = PageCompound(m->pages[i]);
 	vm_munmap(addr, m->size);
 	if (done == m->nr_pages)
 		return 0;
@@ -103,7 +105,7 @@ int ivring_host_memory_pin(struct ivring_host_memory *m, int memfd)
 	if (!file)
 		return -EBADF;
 	memset(m, 0, sizeof(*m));
-	ret = ivring_host_check_seals(m, file);
+	ret = ivring_host_check_seals(file);
 	if (!ret)
 		ret = ivring_host_check_size(m, file);
 	if (ret)

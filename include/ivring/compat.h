@@ -17,6 +17,10 @@
 #error "ivring was not tried on kernels after 7.2: check compat.h, then raise this limit"
 #endif
 
+#ifndef CONFIG_64BIT
+#error "ivring needs a 64-bit kernel: its indices are 64 bit wide and loaded at once"
+#endif
+
 /* 6.3 made vm_flags read-only but for these; Debian's 6.1 may carry them too. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void ivring_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,

@@ -25,7 +25,7 @@ static_assert(sizeof(struct ivring_wire_channel) == IVRING_WIRE_PAGE, "channel s
 
 /* Smallest region: control pages and the smallest rings, to a power of two. */
 #define IVRING_WIRE_REGION_SIZE_MIN	(64ULL << 10)
-#define IVRING_WIRE_REGION_SIZE_MAX	(1ULL << 40)
+#define IVRING_WIRE_REGION_SIZE_MAX	(1ULL << 38)
 
 /* What a region is to look like; for ivring_wire_format(). */
 struct ivring_wire_format {
@@ -189,7 +189,8 @@ static inline int ivring_wire_check(const struct ivring_wire_superblock *sb, u64
 	    le32_to_cpu(sb->superblock_size) != sizeof(struct ivring_wire_superblock) ||
 	    le32_to_cpu(sb->side_size) != sizeof(struct ivring_wire_side) ||
 	    le32_to_cpu(sb->channel_size) != sizeof(struct ivring_wire_channel) ||
-	    !ivring_wire_geometry_ok(g) || !ivring_wire_label_ok(g->label))
+	    !ivring_wire_geometry_ok(g) || !ivring_wire_label_ok(g->label) ||
+	    !ivring_wire_zero(sb->label + strlen(g->label), sizeof(sb->label) - strlen(g->label)))
 		return -ENOTUNIQ;
 	return 0;
 }

@@ -33,6 +33,9 @@
  *			(reading gives what is left, then end of file)
  *	EPROTO		the peer wrote an impossible index: the channel is
  *			broken until both sides have closed it
+ *	EPROTONOSUPPORT	the peer is there, but has no protocol version in common
+ *			with this side, or its presence makes no sense: see the
+ *			kernel's log
  *	ENODEV		the link is gone (module unloaded, device removed)
  */
 #ifndef _UAPI_LINUX_IVRING_H
@@ -161,7 +164,11 @@ struct ivring_span {
 #define IVRING_WAIT_CONNECTED	(1U << 0)	/* the peer opened the channel */
 #define IVRING_WAIT_IN		(1U << 1)	/* rx_min bytes can be read, or end of file */
 #define IVRING_WAIT_OUT		(1U << 2)	/* tx_min bytes can be written */
-#define IVRING_WAIT_DRAINED	(1U << 3)	/* the peer consumed all that was written */
+/*
+ * The peer consumed all that was written. A peer that consumed it, closed and
+ * opened again before this side looked gives EPIPE instead.
+ */
+#define IVRING_WAIT_DRAINED	(1U << 3)
 
 /**
  * struct ivring_wait - IVRING_IOC_WAIT
@@ -285,6 +292,9 @@ struct ivring_host_peer {
  *	EBADMSG		no ivring superblock in the region (magic)
  *	EPROTONOSUPPORT	its version or a layout feature is unknown
  *	ENOTUNIQ	its geometry is impossible for its size
+ *	EACCES, EPERM	@memfd is sealed against writing or not open for it
+ *	EFAULT		@eventfds or the argument is a bad pointer
+ *	EINTR		a signal came while the memory was pinned
  *	ENOMEM		no memory, or over RLIMIT_MEMLOCK
  *	ENOSPC		no link number is free
  */
