@@ -28,7 +28,7 @@
 #define IVSHMEM_REG_IVPOSITION	8
 #define IVSHMEM_REG_DOORBELL	12
 
-/* Memory is hot-added in sections of this size (mm/memory_hotplug.c). */
+/* Memory gets struct pages in pieces of this size (SUBSECTION_SIZE). */
 #define IVRING_GUEST_SIZE_MIN	SZ_2M
 
 struct ivring_guest_vector {
@@ -106,8 +106,23 @@ static int ivring_guest_map_memory(struct ivring_guest *g)
 	return 0;
 }
 
+/* User space has no mapping any more, but may have pinned pages for I/O under way. */
+static bool ivring_guest_pinned(const struct ivring_guest *g)
+{
+	unsigned long i, count = pci_resource_len(g->pdev, IVSHMEM_BAR_MEMORY) >> PAGE_SHIFT;
+
+	for (i = 0; i < count; i++)
+		if (page_ref_count(g->pages[i]) > 1)
+			return true;
+	return false;
+}
+
 static void ivring_guest_unmap_memory(struct ivring_guest *g)
 {
+	if (ivring_guest_pinned(g))
+		dev_warn(&g->pdev->dev, "waiting for I/O on the shared memory to end\n");
+	while (ivring_guest_pinned(g))
+		schedule_timeout_uninterruptible(HZ / 10);
 	memunmap_pages(&g->pgmap);
 	kvfree(g->pages);
 }
@@ -287,6 +302,14 @@ static void ivring_guest_remove(struct pci_dev *pdev)
 	kfree(g);
 }
 
+/* The peer learns at once that this side goes down. */
+static void ivring_guest_shutdown(struct pci_dev *pdev)
+{
+	struct ivring_guest *g = pci_get_drvdata(pdev);
+
+	ivring_link_shutdown(g->link);
+}
+
 static const struct pci_device_id ivring_guest_ids[] = {
 	{ PCI_DEVICE(IVSHMEM_VENDOR, IVSHMEM_DEVICE) },
 	{ }
@@ -298,8 +321,7 @@ static struct pci_driver ivring_guest_driver = {
 	.id_table = ivring_guest_ids,
 	.probe = ivring_guest_probe,
 	.remove = ivring_guest_remove,
-	/* The peer learns at once that this side goes down. */
-	.shutdown = ivring_guest_remove,
+	.shutdown = ivring_guest_shutdown,
 };
 module_pci_driver(ivring_guest_driver);
 

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Message mode: records in the byte ring, written and read in place.
+ *
+ * A record is a header of eight bytes, the payload, and padding to the next
+ * multiple of eight. It is never split: the data area is mapped twice in a row,
+ * so a record that runs over the ring's end goes on in the second mapping. The
+ * longest message is the window less the header. Both sides of a channel must
+ * agree, outside of this, that a direction carries messages and not bytes, and
+ * must do so from its index zero on.
+ *
+ * The producer reserves, fills in and commits one record after the other, and
+ * publishes several with one store and one barrier. The consumer takes one
+ * record after the other and gives several back at once. Ordering, doorbells
+ * and waiting are those of ring.h; the barriers [A] to [H] are all there are.
+ *
+ *	Producer				Consumer
+ *	while (... ivring_msg_reserve(m, ...))	while (!ivring_msg_next(m, ...))
+ *		ivring_msg_commit(m, ...);		use the payload;
+ *	if (ivring_msg_publish(m))		if (ivring_msg_release(m))
+ *		ring the doorbell;			ring the doorbell;
+ *
+ * A producer that meets -EAGAIN must publish what is pending before it waits,
+ * and a consumer must release what it took: what is held back here is what the
+ * other side waits for. To wait, a producer then arms for ivring_msg_size()
+ * bytes, a consumer for one.
+ *
+ * Payload lies in memory that the peer can write at any time. Its length was
+ * checked, its contents cannot be: read each field once, or copy it out first.
+ */
+#ifndef _IVRING_MSG_H
+#define _IVRING_MSG_H
+
+#include <ivring/ring.h>
+
+/**
+ * struct ivring_wire_msg - what a record starts with
+ * @len: bytes of payload
+ * @type: the users' own; not looked at here
+ *
+ * Part of what the sides must agree on, like <linux/ivring_wire.h>.
+ */
+struct ivring_wire_msg {
+	__le32 len;
+	__le32 type;
+};
+
+#define IVRING_MSG_ALIGN	8
+
+static_assert(sizeof(struct ivring_wire_msg) == IVRING_MSG_ALIGN, "message header size");
+
+/* The producer of messages. */
+struct ivring_msg_tx {
+	struct ivring_tx *tx;
+	u8 *data;		/* the ring's data, mapped twice */
+	u64 pending;		/* bytes of records committed and not yet published */
+	u64 reserved;		/* bytes of header and payload reserved, or zero */
+};
+
+/* The consumer of messages. */
+struct ivring_msg_rx {
+	struct ivring_rx *rx;
+	const u8 *data;
+	u64 taken;		/* bytes of records taken and not yet given back */
+};
+
+/* Bytes that a message of @len bytes takes in the ring; for len < 2^63. */
+static inline u64 ivring_msg_size(u64 len)
+{
+	return (sizeof(struct ivring_wire_msg) + len + IVRING_MSG_ALIGN - 1) &
+	       ~(u64)(IVRING_MSG_ALIGN - 1);
+}
+
+/* The longest message that goes through a ring with this window. */
+static inline u64 ivring_msg_len_max(u64 window)
+{
+	u64 room = window & ~(u64)(IVRING_MSG_ALIGN - 1);
+
+	if (room < sizeof(struct ivring_wire_msg))
+		return 0;
+	room -= sizeof(struct ivring_wire_msg);
+	return room < (u32)-1 ? room : (u32)-1;
+}
+
+static inline bool ivring_msg_geometry_ok(u64 size, const void *data)
+{
+	return is_power_of_2(size) && size >= 2 * IVRING_MSG_ALIGN &&
+	       !((uintptr_t)data % IVRING_MSG_ALIGN);
+}
+
+/**
+ * ivring_msg_tx_init() - send messages through a ring
+ * @m: filled in
+ * @tx: the producer; nothing of it is pending
+ * @data: the ring's data, mapped twice in a row
+ *
+ * Return: 0; -EINVAL when the size is no power of two or too small, the window
+ * is larger than the ring or too small for any record, or @data or the index
+ * is not aligned.
+ */
+static inline int ivring_msg_tx_init(struct ivring_msg_tx *m, struct ivring_tx *tx, void *data)
+{
+	if (!ivring_msg_geometry_ok(tx->size, data) || tx->prod % IVRING_MSG_ALIGN ||
+	    tx->window > tx->size || tx->window < IVRING_MSG_ALIGN)
+		return -EINVAL;
+	m->tx = tx;
+	m->data = data;
+	m->pending = 0;
+	m->reserved = 0;
+	return 0;
+}
+
+/**
+ * ivring_msg_rx_init() - receive messages from a ring
+ * @m: filled in
+ * @rx: the consumer
+ * @data: the ring's data, mapped twice in a row
+ *
+ * Return: 0; -EINVAL when the size is no power of two or too small, or @data or
+ * the index is not aligned.
+ */
+static inline int ivring_msg_rx_init(struct ivring_msg_rx *m, struct ivring_rx *rx,
+				     const void *data)
+{
+	if (!ivring_msg_geometry_ok(rx->size, data) || rx->cons % IVRING_MSG_ALIGN)
+		return -EINVAL;
+	m->rx = rx;
+	m->data = data;
+	m->taken = 0;
+	return 0;
+}
+
+/**
+ * ivring_msg_reserve() - room for one message
+ * @m: the producer
+ * @len: the most it will hold
+ * @payload: where to write it; aligned to IVRING_MSG_ALIGN
+ *
+ * Reads the consumer's index only when there is no room by the cached one. A
+ * reservation that is not committed is simply replaced by the next.
+ *
+ * Return: 0; -EAGAIN when there is no room now; -EMSGSIZE when there can never
+ * be; -EPROTO when the consumer's index is nonsense.
+ */
+static inline int ivring_msg_reserve(struct ivring_msg_tx *m, u64 len, void **payload)
+{
+	struct ivring_tx *tx = m->tx;
+	u64 end;
+	int error;
+
+	m->reserved = 0;
+	if (unlikely(len > ivring_msg_len_max(tx->window)))
+		return -EMSGSIZE;
+	end = m->pending + ivring_msg_size(len);
+	if (unlikely(ivring_tx_cached_space(tx) < end)) {
+		error = ivring_tx_refresh(tx);
+		if (error)
+			return error;
+		if (ivring_tx_cached_space(tx) < end)
+			return -EAGAIN;
+	}
+	m->reserved = sizeof(struct ivring_wire_msg) + len;
+	*payload = m->data + ((tx->prod + m->pending) & (tx->size - 1)) +
+		   sizeof(struct ivring_wire_msg);
+	return 0;
+}
+
+/**
+ * ivring_msg_commit() - the message that was reserved is complete
+ * @m: the producer
+ * @len: its length, at most what was reserved
+ * @type: handed to the consumer as it is
+ *
+ * The consumer does not see it before ivring_msg_publish().
+ *
+ * Return: 0; -EINVAL when more is committed than was reserved, or nothing was.
+ */
+static inline int ivring_msg_commit(struct ivring_msg_tx *m, u64 len, u32 type)
+{
+	struct ivring_tx *tx = m->tx;
+	struct ivring_wire_msg *head;
+
+	if (unlikely(len > m->reserved - sizeof(*head) || !m->reserved))
+		return -EINVAL;
+	head = (void *)(m->data + ((tx->prod + m->pending) & (tx->size - 1)));
+	head->len = cpu_to_le32(len);
+	head->type = cpu_to_le32(type);
+	m->pending += ivring_msg_size(len);
+	m->reserved = 0;
+	return 0;
+}
+
+/**
+ * ivring_msg_publish() - hand all committed messages to the peer
+ * @m: the producer
+ *
+ * Return: true when the consumer asked for a doorbell.
+ */
+static inline bool ivring_msg_publish(struct ivring_msg_tx *m)
+{
+	u64 pending = m->pending;
+
+	m->pending = 0;
+	m->reserved = 0;
+	return pending && ivring_tx_publish(m->tx, pending);
+}
+
+/**
+ * ivring_msg_next() - take the next message
+ * @m: the consumer
+ * @payload: where it lies, until ivring_msg_release(); aligned to IVRING_MSG_ALIGN
+ * @len: its length
+ * @type: as given to ivring_msg_commit()
+ *
+ * Reads the producer's index only when all messages known of were taken. The
+ * header is read once, in one piece, and judged by that copy: a producer
+ * publishes whole records only, so one that is not covered by its index is its
+ * fault. Nothing is taken then.
+ *
+ * Return: 0; -EAGAIN when there is no message now; -EPROTO when the producer's
+ * index or the record's length is nonsense.
+ */
+static inline int ivring_msg_next(struct ivring_msg_rx *m, const void **payload, u32 *len,
+				  u32 *type)
+{
+	struct ivring_rx *rx = m->rx;
+	u64 avail = ivring_rx_cached_avail(rx) - m->taken;
+	const u8 *record;
+	u64 head, size;
+	int error;
+
+	if (!avail) {
+		error = ivring_rx_refresh(rx);
+		if (error)
+			return error;
+		avail = ivring_rx_cached_avail(rx) - m->taken;
+		if (!avail)
+			return -EAGAIN;
+	}
+	if (unlikely(avail < sizeof(struct ivring_wire_msg)))
+		return -EPROTO;
+	record = m->data + ((rx->cons + m->taken) & (rx->size - 1));
+	/* Both fields of struct ivring_wire_msg in one load. */
+	head = le64_to_cpu(READ_ONCE(*(const __le64 *)record));
+	size = ivring_msg_size((u32)head);
+	if (unlikely(size > avail))
+		return -EPROTO;
+	m->taken += size;
+	*payload = record + sizeof(struct ivring_wire_msg);
+	*len = (u32)head;
+	*type = head >> 32;
+	return 0;
+}
+
+/**
+ * ivring_msg_release() - give all messages that were taken back to the producer
+ * @m: the consumer
+ *
+ * Their payload may be overwritten from here on.
+ *
+ * Return: true when the producer asked for a doorbell.
+ */
+static inline bool ivring_msg_release(struct ivring_msg_rx *m)
+{
+	u64 taken = m->taken;
+
+	m->taken = 0;
+	return taken && ivring_rx_publish(m->rx, taken);
+}
+
+#endif /* _IVRING_MSG_H */
