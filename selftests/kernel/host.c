@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/ivring-host: what it accepts, what it refuses and how, and that it gives
+ * back what it took. No VM is needed.
+ */
+#include "region.h"
+#include <linux/capability.h>
+
+#define SIZE	(1UL << 20)
+
+FIXTURE(host) {
+	struct region r;
+	struct ivring_host_attach a;
+	struct ivring_wire_superblock *sb;
+};
+
+FIXTURE_SETUP(host)
+{
+	ASSERT_EQ(0, region_create(&self->r, SIZE, 2));
+	self->a = region_attach_args(&self->r);
+	self->sb = (void *)self->r.map;
+}
+
+FIXTURE_TEARDOWN(host)
+{
+	region_destroy(&self->r);
+}
+
+static long locked_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "VmLck: %ld kB", &kib);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static bool node_exists(unsigned int link)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/ivring%u", link);
+	return !access(path, F_OK);
+}
+
+TEST_F(host, attach_and_detach)
+{
+	struct ivring_link_info info;
+	char buf[64];
+	int fd, ch;
+
+	ASSERT_EQ(0, host_attach(self->r.host, &self->a));
+	fd = link_open(self->a.link, O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ch_link_info(fd, &info));
+	EXPECT_EQ(self->a.link, info.link);
+	EXPECT_EQ(SIZE, info.region_size);
+	EXPECT_EQ(le64toh(self->sb->ring_size), info.ring_size);
+	EXPECT_EQ(2, info.channels);
+	EXPECT_EQ(0, info.side);
+	EXPECT_EQ(HOST_ID, info.id);
+	EXPECT_EQ(REGION_VECTORS, info.vectors);
+	EXPECT_EQ(IVRING_LINK_WAITING, info.state);
+	EXPECT_EQ(0, info.peer_epoch);
+	EXPECT_EQ(0, info.peer_vectors);
+	EXPECT_EQ(0, info.wire_version);
+	EXPECT_STREQ("test", info.label);
+	ASSERT_EQ(0, link_attr(info.link, "transport", buf, sizeof(buf)));
+	EXPECT_STREQ("host", buf);
+	EXPECT_EQ(0, ch_poll(fd, POLLIN, 0));
+
+	/* Without peer a channel opens and waits; so does whoever uses it. */
+	ch = channel_open(info.link, 1, O_RDWR | O_NONBLOCK);
+	ASSERT_LE(0, ch);
+	EXPECT_EQ(IVRING_CHANNEL_OPENING, ch_state(ch));
+	EXPECT_EQ(-EAGAIN, SYS(write(ch, "x", 1)));
+	EXPECT_EQ(-EAGAIN, SYS(read(ch, buf, 1)));
+	close(ch);
+	EXPECT_EQ(-ENOENT, channel_open(info.link, 2, O_RDWR));
+
+	/* The descriptors were only needed for the call. */
+	close(self->r.memfd);
+	self->r.memfd = -1;
+	EXPECT_EQ(0, ch_link_info(fd, &info));
+	close(self->r.host);
+	self->r.host = -1;
+	EXPECT_EQ(-ENODEV, ch_link_info(fd, &info));
+	EXPECT_EQ(POLLERR | POLLHUP, ch_poll(fd, POLLIN, 0));
+	EXPECT_FALSE(node_exists(self->a.link));
+	close(fd);
+}
+
+TEST_F(host, one_link_per_file)
+{
+	ASSERT_EQ(0, region_attach(&self->r));
+	EXPECT_EQ(-EBUSY, region_attach(&self->r));
+}
+
+/* Whatever an earlier call left there. */
+TEST_F(host, link_is_out_only)
+{
+	int link;
+
+	ASSERT_EQ(0, host_attach(self->r.host, &self->a));
+	link = self->a.link;
+	close(self->r.host);
+	self->r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+	self->a.link = ~link;
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+	EXPECT_EQ(link, self->a.link);
+}
+
+TEST_F(host, unknown_ioctl)
+{
+	EXPECT_EQ(-ENOTTY, SYS(ioctl(self->r.host, _IO(IVRING_IOC_MAGIC, 0x4f), &self->a)));
+	EXPECT_EQ(-ENOTTY, SYS(ioctl(self->r.host, IVRING_IOC_LINK_INFO, &self->a)));
+	EXPECT_EQ(-ENOTTY, SYS(ioctl(self->r.host, IVRING_IOC_WAIT, &self->a)));
+	EXPECT_EQ(-ENOTTY, SYS(ioctl(self->r.host, _IOWR(IVRING_IOC_MAGIC, 0x40, char[8]),
+				     &self->a)));
+}
+
+TEST_F(host, attach_arguments)
+{
+	struct ivring_host_attach a;
+	int i;
+
+	a = self->a;
+	a.flags = 1;
+	EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	for (i = 0; i < ARRAY_LEN(a.reserved); i++) {
+		a = self->a;
+		a.reserved[i] = 1;
+		EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	}
+	a = self->a;
+	a.id = IVRING_WIRE_ID_MAX + 1;
+	EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	a.id = ~0U;
+	EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	a = self->a;
+	a.vectors = 0;
+	EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	a.vectors = IVRING_WIRE_VECTORS_MAX + 1;
+	EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	a.vectors = ~0U;
+	EXPECT_EQ(-EINVAL, host_attach(self->r.host, &a));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->r.host, IVRING_HOST_IOC_ATTACH, NULL)));
+	a = self->a;
+	a.eventfds = 0;
+	EXPECT_EQ(-EFAULT, host_attach(self->r.host, &a));
+	a.eventfds = ~0ULL;
+	EXPECT_EQ(-EFAULT, host_attach(self->r.host, &a));
+	EXPECT_EQ(0, locked_kib());
+	/* The limits themselves are fine. */
+	a = self->a;
+	a.id = IVRING_WIRE_ID_MAX;
+	a.vectors = IVRING_WIRE_VECTORS_MAX;
+	EXPECT_EQ(0, host_attach(self->r.host, &a));
+}
+
+/* The argument cannot be written back: no link may be left over. */
+TEST_F(host, attach_without_answer)
+{
+	void *ro = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, ro);
+	memcpy(ro, &self->a, sizeof(self->a));
+	ASSERT_EQ(0, mprotect(ro, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->r.host, IVRING_HOST_IOC_ATTACH, ro)));
+	EXPECT_EQ(-1, link_find("test", 0));
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+TEST_F(host, not_an_eventfd)
+{
+	int bad = dup(1), i;
+
+	for (i = 0; i < 3; i++) {
+		int at = (int[]) { 0, 3, REGION_VECTORS - 1 }[i], old = self->r.ears[at];
+
+		self->r.ears[at] = -1;
+		EXPECT_EQ(-EBADF, host_attach(self->r.host, &self->a));
+		self->r.ears[at] = 9999;
+		EXPECT_EQ(-EBADF, host_attach(self->r.host, &self->a));
+		self->r.ears[at] = bad;
+		EXPECT_EQ(-EINVAL, host_attach(self->r.host, &self->a));
+		self->r.ears[at] = self->r.memfd;
+		EXPECT_EQ(-EINVAL, host_attach(self->r.host, &self->a));
+		self->r.ears[at] = old;
+	}
+	/* Those beyond the number told are not looked at. */
+	self->r.ears[REGION_VECTORS] = -1;
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+	close(bad);
+}
+
+TEST_F(host, not_a_memfd)
+{
+	int pipe_fds[2], fd;
+
+	self->a.memfd = -1;
+	EXPECT_EQ(-EBADF, host_attach(self->r.host, &self->a));
+	self->a.memfd = 9999;
+	EXPECT_EQ(-EBADF, host_attach(self->r.host, &self->a));
+	ASSERT_EQ(0, pipe(pipe_fds));
+	self->a.memfd = pipe_fds[0];
+	EXPECT_EQ(-EMEDIUMTYPE, host_attach(self->r.host, &self->a));
+	self->a.memfd = self->r.ears[0];
+	EXPECT_EQ(-EMEDIUMTYPE, host_attach(self->r.host, &self->a));
+	fd = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	self->a.memfd = fd;
+	EXPECT_EQ(-EMEDIUMTYPE, host_attach(self->r.host, &self->a));
+	close(fd);
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	self->a.memfd = fd;
+	EXPECT_EQ(-EMEDIUMTYPE, host_attach(self->r.host, &self->a));
+	close(fd);
+	fd = open("/proc/self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	self->a.memfd = fd;
+	EXPECT_EQ(-EMEDIUMTYPE, host_attach(self->r.host, &self->a));
+	close(fd);
+	EXPECT_EQ(0, locked_kib());
+}
+
+TEST_F(host, unsealed)
+{
+	const int seals[] = { 0, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_SEAL };
+	int i, fd;
+
+	for (i = 0; i < ARRAY_LEN(seals); i++) {
+		fd = region_memfd(SIZE, 0);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(sizeof(*self->sb), pwrite(fd, self->sb, sizeof(*self->sb), 0));
+		ASSERT_EQ(0, SYS(fcntl(fd, F_ADD_SEALS, seals[i])));
+		self->a.memfd = fd;
+		EXPECT_EQ(-ETXTBSY, host_attach(self->r.host, &self->a));
+		close(fd);
+	}
+	fd = memfd_create("never-sealed", MFD_CLOEXEC);
+	ASSERT_EQ(0, ftruncate(fd, SIZE));
+	self->a.memfd = fd;
+	EXPECT_EQ(-ETXTBSY, host_attach(self->r.host, &self->a));
+	close(fd);
+	EXPECT_EQ(0, locked_kib());
+}
+
+TEST_F(host, odd_sizes)
+{
+	const size_t sizes[] = { 0, 4096, 32768, 65537, 96 << 10, SIZE - 1, SIZE + 4096, 3 << 20 };
+	int i, fd;
+
+	for (i = 0; i < ARRAY_LEN(sizes); i++) {
+		fd = region_memfd(sizes[i], 0);
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, region_seal(fd));
+		self->a.memfd = fd;
+		EXPECT_EQ(-EFBIG, host_attach(self->r.host, &self->a));
+		close(fd);
+	}
+	EXPECT_EQ(0, locked_kib());
+}
+
+TEST_F(host, superblock_magic)
+{
+	struct ivring_wire_superblock good = *self->sb;
+
+	memset(self->sb, 0, sizeof(*self->sb));
+	EXPECT_EQ(-EBADMSG, host_attach(self->r.host, &self->a));
+	*self->sb = good;
+	self->sb->magic ^= htole64(1ULL << 63);
+	EXPECT_EQ(-EBADMSG, host_attach(self->r.host, &self->a));
+	memset(self->sb, 0xff, sizeof(*self->sb));
+	EXPECT_EQ(-EBADMSG, host_attach(self->r.host, &self->a));
+	EXPECT_EQ(0, locked_kib());
+	*self->sb = good;
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+/* Spoil one field, attach, put it back. */
+#define SPOILT(field, value) ({						\
+	__typeof__(self->sb->field) __old = self->sb->field;		\
+	int __ret;							\
+									\
+	self->sb->field = (value);					\
+	__ret = host_attach(self->r.host, &self->a);			\
+	self->sb->field = __old;					\
+	__ret; })
+
+TEST_F(host, superblock_version)
+{
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(version, htole32(0)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(version, htole32(IVRING_WIRE_VERSION + 1)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(version, htole32(1U << 24)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(features, htole64(1)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(features, htole64(1ULL << 63)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(reserved0, htole32(1)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(reserved[0], 1));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(reserved[sizeof(self->sb->reserved) - 1], 1));
+	EXPECT_EQ(0, locked_kib());
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+TEST_F(host, superblock_geometry)
+{
+	const uint64_t ring = le64toh(self->sb->ring_size), data = le64toh(self->sb->data_offset);
+
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(region_size, htole64(2 * SIZE)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(region_size, htole64(SIZE / 2)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(superblock_size, htole32(0)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(side_size, htole32(8192)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channel_size, htole32(128)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(side_offset, htole64(0)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(side_offset, htole64(4097)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(side_offset, htole64(SIZE)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(side_offset, htole64(-4096ULL)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channel_offset, htole64(4096)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channel_offset, htole64(SIZE - 4096)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(data_offset, htole64(data - 4096)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(data_offset, htole64(data + 1)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(data_offset, htole64(SIZE - 4 * ring + 4096)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(data_offset, htole64(-4096ULL)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(ring_size, htole64(0)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(ring_size, htole64(2048)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(ring_size, htole64(ring - 4096)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(ring_size, htole64(2 * ring)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(ring_size, htole64(1ULL << 62)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(ring_size, htole64(1ULL << 63)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channels, htole32(0)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channels, htole32(3)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channels, htole32(33)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(channels, htole32(~0U)));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(label[0], 0));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(label[0], '/'));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(label[0], '.'));
+	EXPECT_EQ(-ENOTUNIQ, SPOILT(label[1], '\n'));
+	EXPECT_EQ(0, locked_kib());
+	/* Fewer channels than there is room for are no fault. */
+	EXPECT_EQ(0, SPOILT(channels, htole32(1)));
+}
+
+TEST_F(host, label_without_end)
+{
+	memset(self->sb->label, 'a', sizeof(self->sb->label));
+	EXPECT_EQ(-ENOTUNIQ, host_attach(self->r.host, &self->a));
+	self->sb->label[sizeof(self->sb->label) - 1] = 0;
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+/* ---- rights and limits ---- */
+
+static int attach_without(struct region *r, struct ivring_host_attach *a, int cap, rlim_t memlock)
+{
+	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct d[2];
+	struct rlimit rlim = { memlock, memlock };
+	int ret;
+
+	if (setrlimit(RLIMIT_MEMLOCK, &rlim) || syscall(SYS_capget, &h, d))
+		return -errno;
+	d[cap / 32].effective &= ~(1U << cap % 32);
+	if (syscall(SYS_capset, &h, d))
+		return -errno;
+	ret = host_attach(r->host, a);
+	return ret ?: 0;
+}
+
+TEST_F(host, needs_cap_sys_admin)
+{
+	pid_t pid;
+
+	pid = child_run(attach_without(&self->r, &self->a, CAP_SYS_ADMIN, RLIM_INFINITY));
+	EXPECT_EQ(EPERM, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+TEST_F(host, memlock_limit)
+{
+	pid_t pid;
+
+	pid = child_run(attach_without(&self->r, &self->a, CAP_IPC_LOCK, SIZE - 4096));
+	EXPECT_EQ(ENOMEM, child_end(pid, PATIENCE_MS));
+	pid = child_run(({
+		int ret = attach_without(&self->r, &self->a, CAP_IPC_LOCK, SIZE);
+
+		/* Once more is too much, by another file. */
+		if (!ret) {
+			int fd = open("/dev/ivring-host", O_RDWR);
+
+			self->a.link = 0;
+			ret = host_attach(fd, &self->a) == -ENOMEM ? 0 : 99;
+		}
+		ret; }));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+}
+
+TEST_F(host, locked_memory_is_accounted)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, locked_kib());
+		ASSERT_EQ(0, region_attach(&self->r));
+		EXPECT_EQ(SIZE >> 10, locked_kib());
+		close(self->r.host);
+		EXPECT_EQ(0, locked_kib());
+		self->r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, self->r.host);
+	}
+}
+
+/* The file outlives who attached, and is closed by another. */
+TEST_F(host, attached_by_a_process_that_is_gone)
+{
+	pid_t pid;
+
+	pid = child_run(host_attach(self->r.host, &self->a));
+	ASSERT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_LE(0, link_find("test", 0));
+	EXPECT_EQ(0, locked_kib());
+	close(self->r.host);
+	self->r.host = -1;
+	EXPECT_EQ(-1, link_find("test", 0));
+	EXPECT_EQ(0, locked_kib());
+}
+
+TEST_F(host, detached_by_death)
+{
+	pid_t pid;
+
+	pid = child_run(({
+		int fd = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+
+		host_attach(fd, &self->a) ?: (pause(), 0); }));
+	ASSERT_TRUE(child_asleep(pid, SYS_pause));
+	EXPECT_LE(0, link_find("test", 0));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(-1, link_find("test", 0));
+}
+
+TEST_F(host, all_link_numbers)
+{
+	int fds[200], links = 0, ret = 0, n;
+
+	for (n = 0; n < ARRAY_LEN(fds) && !ret; n++) {
+		fds[n] = SYS(open("/dev/ivring-host", O_RDWR | O_CLOEXEC));
+		ASSERT_LE(0, fds[n]);
+		self->a.link = 0;
+		self->a.vectors = 1;
+		ret = host_attach(fds[n], &self->a);
+		links += !ret;
+	}
+	EXPECT_EQ(-ENOSPC, ret);
+	EXPECT_GE(128, links);
+	EXPECT_LE(100, links);
+	while (n--)
+		close(fds[n]);
+	self->a.link = 0;
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+/* ---- the peer ---- */
+
+TEST_F(host, peer_without_link)
+{
+	EXPECT_EQ(-ENXIO, region_peer_add(&self->r));
+	EXPECT_EQ(-ENXIO, host_peer_del(self->r.host, PEER_ID));
+}
+
+TEST_F(host, peer_arguments)
+{
+	struct ivring_host_peer p, good = region_peer_args(&self->r);
+	int i, old;
+
+	ASSERT_EQ(0, host_attach(self->r.host, &self->a));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->r.host, IVRING_HOST_IOC_PEER_ADD, NULL)));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->r.host, IVRING_HOST_IOC_PEER_DEL, NULL)));
+	p = good;
+	p.flags = 1;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	p = good;
+	p.reserved0 = 1;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	for (i = 0; i < ARRAY_LEN(p.reserved); i++) {
+		p = good;
+		p.reserved[i] = 1;
+		EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	}
+	p = good;
+	p.id = HOST_ID;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	p.id = IVRING_WIRE_ID_MAX + 1;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	p = good;
+	p.vectors = 0;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	p.vectors = IVRING_WIRE_VECTORS_MAX + 1;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &p));
+	p = good;
+	p.eventfds = 8;
+	EXPECT_EQ(-EFAULT, host_peer_add(self->r.host, &p));
+	old = self->r.bells[4];
+	self->r.bells[4] = 9999;
+	EXPECT_EQ(-EBADF, host_peer_add(self->r.host, &good));
+	self->r.bells[4] = self->r.memfd;
+	EXPECT_EQ(-EINVAL, host_peer_add(self->r.host, &good));
+	self->r.bells[4] = old;
+
+	EXPECT_EQ(-ENOENT, host_peer_del(self->r.host, PEER_ID));
+	ASSERT_EQ(0, host_peer_add(self->r.host, &good));
+	EXPECT_EQ(-EBUSY, host_peer_add(self->r.host, &good));
+	p = good;
+	p.id = PEER_ID + 1;
+	EXPECT_EQ(-EBUSY, host_peer_add(self->r.host, &p));
+	EXPECT_EQ(-ENOENT, host_peer_del(self->r.host, PEER_ID + 1));
+	EXPECT_EQ(0, host_peer_del(self->r.host, PEER_ID));
+	EXPECT_EQ(-ENOENT, host_peer_del(self->r.host, PEER_ID));
+	p.id = IVRING_WIRE_ID_MAX;
+	p.vectors = IVRING_WIRE_VECTORS_MAX;
+	EXPECT_EQ(0, host_peer_add(self->r.host, &p));
+}
+
+TEST_F(host, peer_del_arguments)
+{
+	struct ivring_host_peer p;
+	int i;
+
+	ASSERT_EQ(0, host_attach(self->r.host, &self->a));
+	ASSERT_EQ(0, region_peer_add(&self->r));
+	for (i = 0; i < 7; i++) {
+		p = (struct ivring_host_peer) { .id = PEER_ID };
+		switch (i) {
+		case 0: p.flags = 1; break;
+		case 1: p.vectors = 1; break;
+		case 2: p.reserved0 = 1; break;
+		case 3: p.eventfds = (uintptr_t)self->r.bells; break;
+		default: p.reserved[i - 4] = 1;
+		}
+		EXPECT_EQ(-EINVAL, SYS(ioctl(self->r.host, IVRING_HOST_IOC_PEER_DEL, &p)));
+	}
+	EXPECT_EQ(0, host_peer_del(self->r.host, PEER_ID));
+}
+
+/* ---- what remains ---- */
+
+static long meminfo_kib(const char *what)
+{
+	FILE *f = fopen("/proc/meminfo", "r");
+	char line[128];
+	long kib = -1;
+	size_t n = strlen(what);
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, what, n) && line[n] == ':')
+			kib = atol(line + n + 1);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+/* 200 regions of 4 MiB, none of which may stay: that would be 800 MiB. */
+TEST_F(host, nothing_leaks)
+{
+	struct ivring_host_attach a;
+	struct region r;
+	long before, after;
+	int i;
+
+	before = meminfo_kib("MemAvailable");
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, region_create(&r, 4 << 20, 1 + i % 32));
+		a = region_attach_args(&r);
+		ASSERT_EQ(0, host_attach(r.host, &a));
+		if (i % 2)
+			ASSERT_EQ(0, region_peer_add(&r));
+		if (i % 4 == 3)
+			ASSERT_EQ(0, host_peer_del(r.host, PEER_ID));
+		region_destroy(&r);
+	}
+	EXPECT_TRUE(wait_until((after = meminfo_kib("MemAvailable")) > before - (64 << 10),
+			       PATIENCE_MS)) {
+		TH_LOG("%ld KiB are missing", before - after);
+	}
+}
+
+HOST_HARNESS_MAIN

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests in this directory have in common. Functions return a negative
+ * errno on failure, so that one EXPECT_EQ() shows which it was.
+ *
+ * Nothing waits without a deadline, and nothing sleeps for a fixed time in the
+ * hope that something else has happened by then.
+ */
+#ifndef _IVRING_TEST_UTIL_H
+#define _IVRING_TEST_UTIL_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/ivring.h>
+#include <kselftest_harness.h>
+
+/* Long enough for an emulated debug kernel, short enough for a person. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	90
+#define PATIENCE_MS		20000
+
+#define MS(n)			((n) * 1000000LL)
+#define FOREVER			(-1LL)
+#define ARRAY_LEN(a)		(sizeof(a) / sizeof((a)[0]))
+/* A system call's result, or minus the errno. */
+#define SYS(call)		({ long __ret = (call); __ret < 0 ? -errno : __ret; })
+
+/* ---- time ---- */
+
+static inline int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static inline void nap(void)
+{
+	struct timespec ts = { .tv_nsec = 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Look at @cond until it holds; false when @ms went by. */
+#define wait_until(cond, ms) ({						\
+	int64_t __end = now_ns() + MS(ms);				\
+	bool __ok;							\
+									\
+	while (!(__ok = (cond)) && now_ns() < __end)			\
+		nap();							\
+	__ok; })
+
+/* ---- sysfs ---- */
+
+static inline int read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = SYS(read(fd, buf, size - 1));
+	close(fd);
+	if (n < 0)
+		return n;
+	if (n && buf[n - 1] == '\n')
+		n--;
+	buf[n] = '\0';
+	return 0;
+}
+
+static inline int write_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = SYS(write(fd, value, strlen(value)));
+	close(fd);
+	return ret < 0 ? ret : 0;
+}
+
+static inline int link_attr(unsigned int link, const char *attr, char *buf, size_t size)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%u/%s", link, attr);
+	return read_file(path, buf, size);
+}
+
+static inline bool link_attr_is(unsigned int link, const char *attr, const char *value)
+{
+	char buf[64];
+
+	return !link_attr(link, attr, buf, sizeof(buf)) && !strcmp(buf, value);
+}
+
+static inline int link_attr_set(unsigned int link, const char *attr, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%u/%s", link, attr);
+	return write_file(path, value);
+}
+
+static inline bool channel_attr_is(unsigned int link, unsigned int ch, const char *attr,
+				   const char *value)
+{
+	char path[128], buf[64];
+
+	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%uc%u/%s", link, ch, attr);
+	return !read_file(path, buf, sizeof(buf)) && !strcmp(buf, value);
+}
+
+/* A counter or size of a channel; -1 when there is no such thing. */
+static inline long long channel_num(unsigned int link, unsigned int ch, const char *attr)
+{
+	char path[128], buf[64];
+
+	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%uc%u/%s", link, ch, attr);
+	if (read_file(path, buf, sizeof(buf)))
+		return -1;
+	return strtoll(buf, NULL, 0);
+}
+
+static inline int channel_set_window(unsigned int link, unsigned int ch, long long window)
+{
+	char path[128], buf[32];
+
+	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%uc%u/window", link, ch);
+	snprintf(buf, sizeof(buf), "%lld", window);
+	return write_file(path, buf);
+}
+
+/* The number of the link with this label on this side; -1 if there is none. */
+static inline int link_find(const char *label, unsigned int side)
+{
+	char s[16];
+	int link;
+
+	snprintf(s, sizeof(s), "%u", side);
+	for (link = 0; link < 128; link++)
+		if (link_attr_is(link, "label", label) && link_attr_is(link, "side", s))
+			return link;
+	return -1;
+}
+
+/* ---- channels ---- */
+
+static inline int link_open(unsigned int link, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/ivring%u", link);
+	return SYS(open(path, flags | O_CLOEXEC));
+}
+
+static inline int channel_open(unsigned int link, unsigned int ch, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/ivring%uc%u", link, ch);
+	return SYS(open(path, flags | O_CLOEXEC));
+}
+
+static inline int ch_link_info(int fd, struct ivring_link_info *info)
+{
+	return SYS(ioctl(fd, IVRING_IOC_LINK_INFO, info));
+}
+
+static inline int ch_info(int fd, struct ivring_channel_info *info)
+{
+	return SYS(ioctl(fd, IVRING_IOC_CHANNEL_INFO, info));
+}
+
+static inline int ch_state(int fd)
+{
+	struct ivring_channel_info info;
+	int ret = ch_info(fd, &info);
+
+	return ret ?: info.state;
+}
+
+static inline int ch_wait_events(int fd, uint32_t events, uint64_t rx_min, uint64_t tx_min,
+				 int64_t timeout_ns, uint32_t *revents)
+{
+	struct ivring_wait w = {
+		.events = events, .rx_min = rx_min, .tx_min = tx_min, .timeout_ns = timeout_ns,
+	};
+	int ret = SYS(ioctl(fd, IVRING_IOC_WAIT, &w));
+
+	if (!ret && revents)
+		*revents = w.revents;
+	return ret;
+}
+
+static inline int ch_wait(int fd, uint32_t events, int64_t timeout_ns)
+{
+	return ch_wait_events(fd, events, 1, 1, timeout_ns, NULL);
+}
+
+static inline int ch_connected(int fd)
+{
+	return ch_wait(fd, IVRING_WAIT_CONNECTED, MS(PATIENCE_MS));
+}
+
+static inline int ch_span(int fd, unsigned long cmd, struct ivring_span *span)
+{
+	return SYS(ioctl(fd, cmd, span));
+}
+
+static inline int ch_reserve(int fd, struct ivring_span *span, uint64_t min, int64_t timeout_ns)
+{
+	*span = (struct ivring_span) { .min = min, .timeout_ns = timeout_ns };
+	return ch_span(fd, IVRING_IOC_RESERVE, span);
+}
+
+static inline int ch_peek(int fd, struct ivring_span *span, uint64_t min, int64_t timeout_ns)
+{
+	*span = (struct ivring_span) { .min = min, .timeout_ns = timeout_ns };
+	return ch_span(fd, IVRING_IOC_PEEK, span);
+}
+
+static inline int ch_commit(int fd, uint64_t offset, uint64_t len)
+{
+	struct ivring_span span = { .offset = offset, .len = len };
+
+	return ch_span(fd, IVRING_IOC_COMMIT, &span);
+}
+
+static inline int ch_release(int fd, uint64_t offset, uint64_t len)
+{
+	struct ivring_span span = { .offset = offset, .len = len };
+
+	return ch_span(fd, IVRING_IOC_RELEASE, &span);
+}
+
+static inline int ch_set_nonblock(int fd, bool on)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return SYS(fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK));
+}
+
+static inline short ch_poll(int fd, short events, int timeout_ms)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+	int ret = SYS(poll(&p, 1, timeout_ms));
+
+	return ret < 0 ? ret : p.revents;
+}
+
+/* Map one ring of a channel, as CHANNEL_INFO says; NULL with errno set. */
+static inline void *ch_map(int fd, bool tx)
+{
+	struct ivring_channel_info info;
+	void *p;
+
+	if (ch_info(fd, &info))
+		return NULL;
+	p = mmap(NULL, info.map_size, tx ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd,
+		 tx ? info.tx_map_offset : info.rx_map_offset);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+/* ---- data that knows its place ---- */
+
+static inline uint64_t pattern_word(uint64_t seed, uint64_t n)
+{
+	uint64_t x = (n + 1) * 0x9e3779b97f4a7c15ULL ^ seed * 0xd1342543de82ef95ULL;
+
+	return x ^ x >> 29;
+}
+
+/* Bytes @pos .. @pos + @len of the endless pattern that @seed names. */
+static inline void pattern_fill(void *buf, size_t len, uint64_t seed, uint64_t pos)
+{
+	uint8_t *p = buf;
+	uint64_t w;
+
+	for (; len && pos % 8; len--, pos++)
+		*p++ = pattern_word(seed, pos / 8) >> 8 * (pos % 8);
+	for (; len >= 8; len -= 8, pos += 8, p += 8) {
+		w = pattern_word(seed, pos / 8);
+		memcpy(p, &w, 8);
+	}
+	for (; len; len--, pos++)
+		*p++ = pattern_word(seed, pos / 8) >> 8 * (pos % 8);
+}
+
+/* The first wrong byte's position in @buf, or -1. */
+static inline long pattern_check(const void *buf, size_t len, uint64_t seed, uint64_t pos)
+{
+	uint8_t want[4096];
+	size_t done, n, i;
+
+	for (done = 0; done < len; done += n) {
+		n = len - done < sizeof(want) ? len - done : sizeof(want);
+		pattern_fill(want, n, seed, pos + done);
+		if (!memcmp((const uint8_t *)buf + done, want, n))
+			continue;
+		for (i = 0; ((const uint8_t *)buf)[done + i] == want[i]; i++)
+			;
+		return done + i;
+	}
+	return -1;
+}
+
+/* write(2) @len bytes of the pattern, @chunk at a time. */
+static inline int pattern_write(int fd, uint64_t len, size_t chunk, uint64_t seed, uint64_t pos)
+{
+	uint8_t *buf = malloc(chunk);
+	uint64_t done = 0;
+	long n = 0;
+
+	while (done < len) {
+		size_t want = len - done < chunk ? len - done : chunk;
+
+		pattern_fill(buf, want, seed, pos + done);
+		n = SYS(write(fd, buf, want));
+		if (n < 0)
+			break;
+		done += n;
+	}
+	free(buf);
+	return n < 0 ? n : 0;
+}
+
+/* read(2) @len bytes of the pattern: 0, an errno, -ENODATA at EOF, -EILSEQ. */
+static inline int pattern_read(int fd, uint64_t len, size_t chunk, uint64_t seed, uint64_t pos)
+{
+	uint8_t *buf = malloc(chunk);
+	uint64_t done = 0;
+	int ret = 0;
+
+	while (!ret && done < len) {
+		size_t want = len - done < chunk ? len - done : chunk;
+		long n = SYS(read(fd, buf, want));
+
+		if (n <= 0)
+			ret = n ?: -ENODATA;
+		else if (pattern_check(buf, n, seed, pos + done) >= 0)
+			ret = -EILSEQ;
+		else
+			done += n;
+	}
+	free(buf);
+	return ret;
+}
+
+/* ---- other processes ---- */
+
+/* A file that children are not to hold open, as a real process would not have it. */
+static int child_drops __attribute__((unused)) = -1;
+
+/* In the child: returns 0; it dies with the test, whatever happens to that. */
+static inline pid_t child_start(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (child_drops >= 0)
+			close(child_drops);
+		alarm(TEST_TIMEOUT_DEFAULT);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == 1)
+			_exit(111);
+	}
+	return pid;
+}
+
+/* Run @statement in a child, whose exit code is its value (0..127) or -value. */
+#define child_run(statement) ({						\
+	pid_t __pid = child_start();					\
+									\
+	if (__pid == 0) {						\
+		int __ret = (statement);				\
+									\
+		_exit(__ret < 0 ? -__ret : __ret);			\
+	}								\
+	__pid; })
+
+/*
+ * The child's exit code as child_run() put it, to be compared with an errno;
+ * -ETIMEDOUT when it did not end, -(1000 + signal) when a signal ended it.
+ */
+static inline int child_end(pid_t pid, int ms)
+{
+	int fd = syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int status, ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = poll(&p, 1, ms);
+	close(fd);
+	if (ret != 1) {
+		kill(pid, SIGKILL);
+		/* One that cannot even be killed must not hang the test. */
+		if (wait_until(waitpid(pid, NULL, WNOHANG) == pid, 5000))
+			return -ETIMEDOUT;
+		return -EDEADLK;
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -(1000 + WTERMSIG(status));
+}
+
+/* Does @pid sleep inside system call @nr? */
+static inline bool child_sleeps(pid_t pid, long nr)
+{
+	char path[64], buf[512], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (read_file(path, buf, sizeof(buf)))
+		return false;
+	p = strrchr(buf, ')');
+	if (!p || (p[2] != 'S' && p[2] != 'D'))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
+	return !read_file(path, buf, sizeof(buf)) && atol(buf) == nr && buf[0] != 'r';
+}
+
+static inline bool child_asleep(pid_t pid, long nr)
+{
+	return wait_until(child_sleeps(pid, nr), PATIENCE_MS);
+}
+
+#endif /* _IVRING_TEST_UTIL_H */
