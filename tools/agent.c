@@ -11,9 +11,14 @@
 #include "xfer.h"
 
 #define HELLO_TIMEOUT_MS	10000
-/* Between attempts, when a channel cannot be had or conversations fail at once. */
+/*
+ * Between attempts, when a channel cannot be had or conversations fail at once:
+ * whatever a peer does, it cannot fill the log. After a while without that, all
+ * is forgiven.
+ */
 #define RETRY_FIRST_MS		10
 #define RETRY_MAX_MS		1000
+#define RETRY_FORGIVE_MS	10000
 
 static void log_transfer(const struct agent *a, const char *verb, const struct file_meta *meta,
 			 const char *name, const struct xfer_result *result)
@@ -22,14 +27,14 @@ static void log_transfer(const struct agent *a, const char *verb, const struct f
 
 	xfer_summary(result, summary);
 	log_line("agent: %s: %s %s%s%s: %s", a->label, verb,
-		 printable(meta->path[0] ? meta->path : "/"),
-		 name ? " as " : "", name ? printable(name) : "", summary);
+		 printable_cut(meta->path[0] ? meta->path : "/"),
+		 name ? " as " : "", name ? printable_cut(name) : "", summary);
 }
 
 static int agent_put(const struct agent *a, struct conv *c, struct file_meta *meta,
 		     struct status *st)
 {
-	struct xfer_receiver r = { .root = &a->root };
+	struct xfer_receiver r = { .root = &a->root, .umask = a->umask };
 	struct xfer_result result;
 	char name[NAME_MAX + 1];
 	int ret;
@@ -99,8 +104,8 @@ static int agent_request(const struct agent *a, struct conv *c, struct status *s
 	verb = f.type == FRAME_PUT ? "push" : "pull";
 	ret = f.type == FRAME_PUT ? agent_put(a, c, &meta, st) : agent_get(a, c, &meta, st);
 	if (ret)
-		log_line("agent: %s: %s of %s failed: %s", a->label, verb, printable(meta.path),
-			 st->text);
+		log_line("agent: %s: %s of %s failed: %s", a->label, verb,
+			 printable_cut(meta.path), st->text);
 	return ret;
 }
 
@@ -119,7 +124,9 @@ int agent_converse(const struct agent *a, struct ivring_chan *ch)
 		return ret;
 	}
 	for (;;) {
-		ret = conv_at_end(&c, &end, &st);
+		/* A client that asks on and on gives no wait a chance to tell of it. */
+		ret = stop_signal ? status_set(&st, STATUS_INTERRUPTED, "the agent is ending") :
+		      conv_at_end(&c, &end, &st);
 		if (ret) {
 			log_line("agent: %s: conversation ended: %s", a->label, st.text);
 			break;
@@ -147,7 +154,7 @@ static bool open_failed(const struct agent *a, int err, int *last)
 			 "perhaps; waiting for it", a->label);
 	else
 		log_line("agent: %s: cannot open the channel: %s", a->label, strerror(-err));
-	return err != -EACCES && err != -EPERM;
+	return status_access(-err, STATUS_OK) == STATUS_OK;
 }
 
 /* One conversation, from the wait for a client to the end. Negative errno when there was none. */
@@ -169,43 +176,49 @@ static int serve_one(struct agent *a, unsigned int link, unsigned int channel, i
 	return ret;
 }
 
+static void agent_pause(int *pause_ms, int64_t *last_ns)
+{
+	if (now_ns() - *last_ns > RETRY_FORGIVE_MS * NSEC_PER_MSEC)
+		*pause_ms = 0;
+	*pause_ms = *pause_ms ? min_u64(2 * *pause_ms, RETRY_MAX_MS) : RETRY_FIRST_MS;
+	stop_set_idle(true);
+	poll(NULL, 0, *pause_ms);
+	stop_set_idle(false);
+	*last_ns = now_ns();
+}
+
 int agent_serve_link(struct agent *a, unsigned int link)
 {
 	int ret, result = 0, pause_ms = 0, last = 0;
 	struct ivring_link_info info;
 	unsigned int channel;
-	int64_t start;
+	int64_t last_ns = 0;
 
 	ret = ivring_link_info(link, &info);
 	if (ret) {
 		log_line("agent: ivring%u: cannot look at the link: %s", link, strerror(-ret));
-		return ret == -EACCES || ret == -EPERM ? STATUS_ACCESS : STATUS_NO_LINK;
+		return status_access(-ret, STATUS_NO_LINK);
 	}
 	a->label = info.label;
 	channel = client_channel(&info, 1 - info.side);
 	log_line("agent: %s: serving ivring%uc%u", a->label, link, channel);
 	while (!stop_signal) {
-		start = now_ns();
 		ret = serve_one(a, link, channel, &result);
-		if (now_ns() - start > RETRY_MAX_MS * NSEC_PER_MSEC)
-			pause_ms = 0;
 		if (!ret) {
 			last = 0;
-			pause_ms = 0;
 			if (a->once)
 				return -result;
+			if (result)
+				agent_pause(&pause_ms, &last_ns);
 			continue;
 		}
 		/* A peer that restarts ends the wait for it; that is no failure. */
 		if (ret != -ECONNRESET && ret != -EPIPE && ret != -EINTR && ret != -ETIMEDOUT &&
 		    !open_failed(a, ret, &last)) {
 			log_line("agent: %s: the link cannot be served any more", a->label);
-			return ret == -EACCES || ret == -EPERM ? STATUS_ACCESS : STATUS_NO_LINK;
+			return status_access(-ret, STATUS_NO_LINK);
 		}
-		stop_set_idle(true);
-		pause_ms = pause_ms ? min_u64(2 * pause_ms, RETRY_MAX_MS) : RETRY_FIRST_MS;
-		poll(NULL, 0, pause_ms);
-		stop_set_idle(false);
+		agent_pause(&pause_ms, &last_ns);
 	}
 	return 0;
 }

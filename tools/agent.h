@@ -16,6 +16,7 @@ struct agent {
 	bool once;
 	int timeout_ms;
 	uint32_t chunk;
+	mode_t umask;			/* for what is received */
 	const char *label;		/* of the link, for log lines */
 };
 

@@ -30,16 +30,6 @@ static const struct option client_longopts[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static bool parse_chunk(const char *text, uint32_t *chunk)
-{
-	uint64_t size;
-
-	if (!parse_size(text, &size) || size < XFER_CHUNK_MIN || size > XFER_CHUNK_MAX)
-		return false;
-	*chunk = size;
-	return true;
-}
-
 static bool apply_option(int opt, struct client_options *o)
 {
 	switch (opt) {
@@ -48,7 +38,7 @@ static bool apply_option(int opt, struct client_options *o)
 	case OPT_CONNECT_TIMEOUT:
 		return parse_seconds(optarg, &o->connect_timeout_ms);
 	case OPT_CHUNK:
-		return parse_chunk(optarg, &o->chunk);
+		return xfer_parse_chunk(optarg, &o->chunk);
 	case OPT_FSYNC:
 		o->sync = true;
 		return true;
@@ -83,13 +73,13 @@ int client_parse_options(int argc, char **argv, const char *usage, struct client
 	return 0;
 }
 
-bool client_split(const char *arg, char link[64], const char **path)
+bool client_split(const char *arg, char link[CLIENT_NAME_SIZE], const char **path)
 {
 	const char *colon = strchr(arg, ':');
 	const char *slash = strchr(arg, '/');
 
 	/* As scp: ./a:b is local. Link names have no slash but in /dev/ivring0. */
-	if (!colon || colon == arg || colon - arg >= 64)
+	if (!colon || colon == arg || colon - arg >= CLIENT_NAME_SIZE)
 		return false;
 	if (slash && slash < colon && strncmp(arg, "/dev/", 5))
 		return false;
@@ -158,7 +148,8 @@ static int open_channel(struct client *cl, const char *name, struct status *st)
 	}
 	if (!ret)
 		return 0;
-	return status_errno(st, ret == -EACCES || ret == -EPERM ? STATUS_ACCESS : STATUS_IO, -ret,
+	return status_errno(st, ret == -EPROTONOSUPPORT ? STATUS_VERSION :
+			    status_access(-ret, STATUS_IO), -ret,
 			    "cannot open channel %u of link %s", channel, name);
 }
 
@@ -179,7 +170,8 @@ static int connect_agent(struct client *cl, const char *name, struct status *st)
 		return -st->code;
 	if (ret == -ETIMEDOUT)
 		return no_agent(cl, name, st);
-	return status_errno(st, STATUS_PEER_GONE, -ret, "cannot reach the agent on link %s", name);
+	return status_errno(st, ret == -EPROTONOSUPPORT ? STATUS_VERSION : STATUS_PEER_GONE, -ret,
+			    "cannot reach the agent on link %s", name);
 }
 
 int client_open(struct client *cl, const char *link, const struct client_options *o,
@@ -187,8 +179,12 @@ int client_open(struct client *cl, const char *link, const struct client_options
 {
 	int ret;
 
+	if (cl->open && !strcmp(cl->name, link))
+		return 0;
+	client_close(cl);
 	memset(cl, 0, sizeof(*cl));
 	cl->options = o;
+	snprintf(cl->name, sizeof(cl->name), "%s", link);
 	ret = ivring_link_find(link, &cl->link, st);
 	if (!ret)
 		ret = check_link(cl, link, st);
@@ -210,4 +206,21 @@ void client_close(struct client *cl)
 	if (cl->open)
 		ivring_chan_close(&cl->chan);
 	cl->open = false;
+}
+
+void client_print(const struct client_options *o, const char *name,
+		  const struct xfer_result *result)
+{
+	char summary[XFER_SUMMARY_SIZE];
+
+	if (o->quiet)
+		return;
+	xfer_summary(result, summary);
+	printf("%s: %s\n", printable(name), summary);
+}
+
+bool client_may_go_on(int code)
+{
+	return code == STATUS_SOURCE || code == STATUS_NOT_REGULAR || code == STATUS_CHANGED ||
+	       code == STATUS_CONTENT || code == STATUS_REFUSED;
 }

@@ -12,6 +12,9 @@
 #include "status.h"
 #include "xfer.h"
 
+/* Longest name of a link that is understood. */
+#define CLIENT_NAME_SIZE	64
+
 struct client_options {
 	int timeout_ms;			/* of inactivity, and of waiting for a busy link */
 	int connect_timeout_ms;
@@ -35,15 +38,23 @@ struct client {
 	struct ivring_link_info link;
 	struct ivring_chan chan;
 	struct conv conv;
+	char name[CLIENT_NAME_SIZE];	/* of the link, as the user called it */
 	bool open;
 };
 
 /* Splits LINK:PATH at the first colon. False when @arg names a local file. */
-bool client_split(const char *arg, char link[64], const char **path);
+bool client_split(const char *arg, char link[CLIENT_NAME_SIZE], const char **path);
 
+/* Does nothing when @cl, zeroed at first, has a conversation on that link already. */
 int client_open(struct client *cl, const char *link, const struct client_options *o,
 		struct status *st);
 void client_close(struct client *cl);
+
+/* The line about a file that was copied. */
+void client_print(const struct client_options *o, const char *name,
+		  const struct xfer_result *result);
+/* Faults of one file; those of the link would only repeat themselves with the next. */
+bool client_may_go_on(int code);
 
 /* The channel that clients on @side of a link use. */
 unsigned int client_channel(const struct ivring_link_info *link, unsigned int side);

@@ -25,6 +25,9 @@
 #define CHILDREN_MAX	256
 /* How soon a child that died unexpectedly gets a successor. */
 #define RESPAWN_MS	1000
+/* How long a child may take to end, and to die. */
+#define END_TIMEOUT_MS	5000
+#define KILL_TIMEOUT_MS	1000
 
 static const char usage[] =
 "Usage: ivring agent [OPTION...]\n"
@@ -78,8 +81,6 @@ struct supervisor {
 
 static bool apply_option(struct supervisor *s, int opt)
 {
-	uint64_t size;
-
 	switch (opt) {
 	case 'r':
 		s->root = optarg;
@@ -101,10 +102,7 @@ static bool apply_option(struct supervisor *s, int opt)
 	case 't':
 		return parse_seconds(optarg, &s->agent.timeout_ms);
 	case OPT_CHUNK:
-		if (!parse_size(optarg, &size) || size < XFER_CHUNK_MIN || size > XFER_CHUNK_MAX)
-			return false;
-		s->agent.chunk = size;
-		return true;
+		return xfer_parse_chunk(optarg, &s->agent.chunk);
 	}
 	return false;
 }
@@ -137,7 +135,9 @@ static int open_root(struct supervisor *s, struct status *st)
 
 	s->agent.root.fd = open(s->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s->agent.root.fd < 0)
-		return status_errno(st, STATUS_DEST, errno, "cannot open the root %s", s->root);
+		return status_errno(st, errno == ENOENT || errno == ENOTDIR ? STATUS_USAGE :
+				    STATUS_FAIL, errno, "cannot serve --root %s",
+				    printable(s->root));
 	log_line("agent: root is %s%s", realpath(s->root, name) ? printable(name) : s->root,
 		 s->agent.read_only ? ", read-only" : s->agent.write_only ? ", write-only" : "");
 	return 0;
@@ -204,8 +204,8 @@ static int start_all(struct supervisor *s, struct status *st)
 
 	ret = ivring_link_list(&list, &count);
 	if (ret)
-		return status_errno(st, ret == -EACCES || ret == -EPERM ? STATUS_ACCESS :
-				    STATUS_NO_LINK, -ret, "cannot look at the links in /dev");
+		return status_errno(st, status_access(-ret, STATUS_NO_LINK), -ret,
+				    "cannot look at the links in /dev");
 	for (i = 0; i < count; i++)
 		start_child(s, list[i].link);
 	free(list);
@@ -270,16 +270,48 @@ static int reap_children(struct supervisor *s)
 	return code;
 }
 
-static void end_children(struct supervisor *s)
+static void signal_children(const struct supervisor *s, int signum)
 {
 	size_t i;
 
 	for (i = 0; i < s->count; i++)
 		if (s->children[i].pid)
-			kill(s->children[i].pid, SIGTERM);
-	for (i = 0; i < s->count; i++)
-		if (s->children[i].pid)
-			waitpid(s->children[i].pid, NULL, 0);
+			kill(s->children[i].pid, signum);
+}
+
+/* True when all have ended in time. */
+static bool await_children(int timeout_ms)
+{
+	int64_t deadline = now_ns() + timeout_ms * NSEC_PER_MSEC, left;
+	struct timespec ts;
+	sigset_t child;
+	pid_t pid;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	for (;;) {
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return true;
+		left = deadline - now_ns();
+		if (left <= 0)
+			return false;
+		ts.tv_sec = left / NSEC_PER_SEC;
+		ts.tv_nsec = left % NSEC_PER_SEC;
+		sigtimedwait(&child, NULL, &ts);
+	}
+}
+
+static void end_children(const struct supervisor *s)
+{
+	signal_children(s, SIGTERM);
+	if (await_children(END_TIMEOUT_MS))
+		return;
+	complain("agent: processes that did not end when asked to are killed");
+	signal_children(s, SIGKILL);
+	/* One that hangs in the kernel dies when that lets go of it. */
+	await_children(KILL_TIMEOUT_MS);
 }
 
 /* Milliseconds until a child that died may be started again; -1: none is waiting. */
@@ -388,6 +420,7 @@ int cmd_agent(int argc, char **argv)
 	struct status st;
 	int ret, code;
 
+	s.agent.umask = read_umask();
 	ret = parse_options(&s, argc, argv);
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;

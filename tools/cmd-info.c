@@ -13,8 +13,6 @@
 #include "status.h"
 #include "util.h"
 
-#define SYSFS_CLASS	"/sys/class/ivring"
-
 static const struct option longopts[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -65,7 +63,12 @@ int cmd_ls_links(int argc, char **argv)
 	ret = ivring_link_list(&list, &count);
 	if (ret) {
 		complain("ls-links: cannot look at the links in /dev: %s", strerror(-ret));
-		return ret == -EACCES || ret == -EPERM ? STATUS_ACCESS : STATUS_FAIL;
+		return status_access(-ret, STATUS_NO_LINK);
+	}
+	if (!count && access(IVRING_SYSFS_CLASS, F_OK)) {
+		complain("ls-links: there are no links: %s", ivring_no_links_hint());
+		free(list);
+		return STATUS_NO_LINK;
 	}
 	printf("%-10s %-16s %4s %-9s %5s %6s %8s %s\n", "LINK", "LABEL", "SIDE", "STATE", "PEER",
 	       "SIZE", "CHANNELS", "MEMORY");
@@ -160,7 +163,7 @@ static void print_stats(const char *prefix, const char *node)
 	char dir[256];
 	int count, i;
 
-	snprintf(dir, sizeof(dir), SYSFS_CLASS "/%s/stats", node);
+	snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/%s/stats", node);
 	count = scandir(dir, &entries, not_hidden, alphasort);
 	for (i = 0; i < count; i++) {
 		print_file(prefix, dir, entries[i]->d_name);
@@ -179,7 +182,7 @@ static void print_link_files(unsigned int link)
 	char dir[256];
 	size_t i;
 
-	snprintf(dir, sizeof(dir), SYSFS_CLASS "/ivring%u", link);
+	snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/ivring%u", link);
 	for (i = 0; i < ARRAY_SIZE(names); i++)
 		print_file("", dir, names[i]);
 }
@@ -201,7 +204,7 @@ int cmd_stat(int argc, char **argv)
 		return st.code;
 	}
 	snprintf(node, sizeof(node), "ivring%u", info.link);
-	snprintf(dir, sizeof(dir), SYSFS_CLASS "/%s", node);
+	snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/%s", node);
 	if (access(dir, R_OK)) {
 		complain("stat: %s: %s; is /sys mounted?", dir, strerror(errno));
 		return STATUS_IO;
@@ -210,7 +213,7 @@ int cmd_stat(int argc, char **argv)
 	print_stats("", node);
 	for (c = 0; c < info.channels; c++) {
 		snprintf(node, sizeof(node), "ivring%uc%u", info.link, c);
-		snprintf(dir, sizeof(dir), SYSFS_CLASS "/%s", node);
+		snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/%s", node);
 		snprintf(prefix, sizeof(prefix), "c%u.", c);
 		print_file(prefix, dir, "state");
 		print_file(prefix, dir, "window");

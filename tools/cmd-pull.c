@@ -22,21 +22,12 @@ static const char usage[] =
 struct pull {
 	struct client client;
 	struct client_options options;
-	char link[64];			/* that the client is connected to */
+	mode_t umask;
 	const char *dest;
 	bool into_dir;
 };
 
 static const struct path_root local = { .fd = AT_FDCWD, .whose = "the local" };
-
-static int pull_connect(struct pull *p, const char *link, struct status *st)
-{
-	if (p->client.open && !strcmp(p->link, link))
-		return 0;
-	client_close(&p->client);
-	strcpy(p->link, link);
-	return client_open(&p->client, link, &p->options, st);
-}
 
 /* @r->dest is taken over. */
 static int pull_content(struct pull *p, struct xfer_receiver *r, const char *path,
@@ -74,7 +65,9 @@ static int pull_content(struct pull *p, struct xfer_receiver *r, const char *pat
 static int pull_file(struct pull *p, const char *link, const char *path,
 		     struct xfer_result *result, struct status *st)
 {
-	struct xfer_receiver r = { .root = &local, .sync = p->options.sync };
+	struct xfer_receiver r = {
+		.root = &local, .umask = p->umask, .sync = p->options.sync,
+	};
 	int ret;
 
 	if (!path_base(path) || strlen(path) >= PATH_MAX)
@@ -82,7 +75,7 @@ static int pull_file(struct pull *p, const char *link, const char *path,
 	ret = path_resolve_dest(&local, p->dest, path_base(path), p->into_dir, &r.dest, st);
 	if (ret)
 		return ret;
-	ret = pull_connect(p, link, st);
+	ret = client_open(&p->client, link, &p->options, st);
 	if (ret) {
 		path_dest_close(&r.dest);
 		return ret;
@@ -114,17 +107,10 @@ static void pull_complain(const struct pull *p, const char *source, const struct
 	}
 }
 
-/* Faults of the link would only repeat themselves with the next file. */
-static bool is_fault_of_file(int code)
-{
-	return code == STATUS_SOURCE || code == STATUS_NOT_REGULAR || code == STATUS_CHANGED ||
-	       code == STATUS_CONTENT || code == STATUS_REFUSED;
-}
-
 static bool check_arguments(int argc, char **argv)
 {
+	char link[CLIENT_NAME_SIZE];
 	const char *path;
-	char link[64];
 	int i;
 
 	if (argc - optind < 2) {
@@ -143,7 +129,7 @@ static bool check_arguments(int argc, char **argv)
 int cmd_pull(int argc, char **argv)
 {
 	struct pull p = { .options = CLIENT_OPTIONS_DEFAULT };
-	char link[64], summary[XFER_SUMMARY_SIZE];
+	char link[CLIENT_NAME_SIZE];
 	struct xfer_result result;
 	const char *path;
 	struct status st;
@@ -158,6 +144,7 @@ int cmd_pull(int argc, char **argv)
 	}
 	p.dest = argv[argc - 1];
 	p.into_dir = argc - optind > 2;
+	p.umask = read_umask();
 	stop_install();
 	for (i = optind; i < argc - 1; i++) {
 		client_split(argv[i], link, &path);
@@ -165,11 +152,10 @@ int cmd_pull(int argc, char **argv)
 		if (ret) {
 			pull_complain(&p, argv[i], &st);
 			code = code ? code : st.code;
-			if (!is_fault_of_file(st.code))
+			if (!client_may_go_on(st.code))
 				break;
-		} else if (!p.options.quiet) {
-			xfer_summary(&result, summary);
-			printf("%s: %s\n", printable(argv[i]), summary);
+		} else {
+			client_print(&p.options, argv[i], &result);
 		}
 	}
 	client_close(&p.client);

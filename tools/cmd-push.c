@@ -24,7 +24,7 @@ static const char usage[] =
 struct push {
 	struct client client;
 	struct client_options options;
-	char link[64];
+	char link[CLIENT_NAME_SIZE];
 	const char *path;
 	bool into_dir;
 };
@@ -37,11 +37,9 @@ static int push_open_file(struct push *p, int fd, const struct stat *stat,
 	struct frame f;
 	int ret;
 
-	if (!p->client.open) {
-		ret = client_open(&p->client, p->link, &p->options, st);
-		if (ret)
-			return ret;
-	}
+	ret = client_open(&p->client, p->link, &p->options, st);
+	if (ret)
+		return ret;
 	ret = conv_send_meta(c, FRAME_PUT, meta, st);
 	if (!ret)
 		ret = conv_expect(c, FRAME_GO, &f, st);
@@ -102,17 +100,9 @@ static void push_complain(const struct push *p, const char *file, const struct s
 	}
 }
 
-/* Faults of the link would only repeat themselves with the next file. */
-static bool is_fault_of_file(int code)
-{
-	return code == STATUS_SOURCE || code == STATUS_NOT_REGULAR || code == STATUS_CHANGED ||
-	       code == STATUS_DEST || code == STATUS_CONTENT || code == STATUS_REFUSED;
-}
-
 int cmd_push(int argc, char **argv)
 {
 	struct push p = { .options = CLIENT_OPTIONS_DEFAULT };
-	char summary[XFER_SUMMARY_SIZE];
 	struct xfer_result result;
 	struct status st;
 	int ret, i, code = 0;
@@ -133,11 +123,11 @@ int cmd_push(int argc, char **argv)
 		if (ret) {
 			push_complain(&p, argv[i], &st);
 			code = code ? code : st.code;
-			if (!is_fault_of_file(st.code))
+			/* One of several names there may be a directory; here, there is but one. */
+			if (!client_may_go_on(st.code) && st.code != STATUS_DEST)
 				break;
-		} else if (!p.options.quiet) {
-			xfer_summary(&result, summary);
-			printf("%s: %s\n", printable(argv[i]), summary);
+		} else {
+			client_print(&p.options, argv[i], &result);
 		}
 	}
 	client_close(&p.client);

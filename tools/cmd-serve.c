@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -16,11 +15,10 @@
 #include <unistd.h>
 
 #include <ivring/wire.h>
-#include <linux/ivring.h>
 
 #include "cmd.h"
+#include "host.h"
 #include "ivshmem-server.h"
-#include "libivring.h"
 #include "util.h"
 
 /* Smaller regions are possible, but huge pages could not back them. */
@@ -77,12 +75,6 @@ struct serve_options {
 	gid_t group;
 };
 
-/* One open of /dev/ivring-host: one link. */
-struct host {
-	int fd;
-	unsigned int link;
-};
-
 static bool parse_mode(const char *text, mode_t *mode)
 {
 	char *end;
@@ -119,12 +111,11 @@ static bool apply_option(struct serve_options *o, int opt)
 {
 	switch (opt) {
 	case 's':
-		return parse_size(optarg, &o->size) && is_power_of_2(o->size) &&
-		       o->size >= REGION_SIZE_MIN;
+		return parse_size(optarg, &o->size);
 	case 'c':
 		return parse_number(optarg, IVRING_WIRE_CHANNELS_MAX, &o->channels) && o->channels;
 	case OPT_RING_SIZE:
-		return parse_size(optarg, &o->ring_size) && is_power_of_2(o->ring_size);
+		return parse_size(optarg, &o->ring_size);
 	case OPT_VECTORS:
 		return parse_number(optarg, IVSHMEM_VECTORS_MAX, &o->vectors) && o->vectors;
 	case OPT_HUGEPAGES:
@@ -143,8 +134,31 @@ static bool apply_option(struct serve_options *o, int opt)
 	return false;
 }
 
+/* What is wrong with the command line as a whole, or NULL. */
+static const char *find_fault(const struct serve_options *o, int argc, char **argv)
+{
+	int i, j;
+
+	if (optind == argc)
+		return "which names shall the links have?";
+	if (!is_power_of_2(o->size) || o->size < REGION_SIZE_MIN)
+		return "--size must be a power of two, at least 2M";
+	if (o->size > IVRING_WIRE_REGION_SIZE_MAX)
+		return "--size is more than a link can have";
+	if (o->ring_size && !is_power_of_2(o->ring_size))
+		return "--ring-size must be a power of two";
+	if (o->huge_size && o->size % o->huge_size)
+		return "--size is less than one huge page";
+	for (i = optind; i < argc; i++)
+		for (j = optind; j < i; j++)
+			if (!strcmp(argv[i], argv[j]))
+				return "a name is given twice";
+	return NULL;
+}
+
 static int parse_options(struct serve_options *o, int argc, char **argv)
 {
+	const char *fault;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "s:c:h", longopts, NULL)) != -1) {
@@ -158,70 +172,14 @@ static int parse_options(struct serve_options *o, int argc, char **argv)
 		fputs(usage, stderr);
 		return STATUS_USAGE;
 	}
-	if (optind == argc) {
-		complain("serve: which names shall the links have?");
-		fputs(usage, stderr);
-		return STATUS_USAGE;
-	}
 	if (!o->vectors)
 		o->vectors = o->channels + 1;
-	if (o->huge_size && o->size % o->huge_size) {
-		complain("serve: --size is less than one huge page");
-		return STATUS_USAGE;
-	}
-	return 0;
+	fault = find_fault(o, argc, argv);
+	if (!fault)
+		return 0;
+	complain("serve: %s; see `ivring serve --help`", fault);
+	return STATUS_USAGE;
 }
-
-static int host_attach(void *priv, int memfd, unsigned int id, const int *eventfds,
-		       unsigned int vectors)
-{
-	struct ivring_host_attach arg = {
-		.memfd = memfd,
-		.id = id,
-		.vectors = vectors,
-		.eventfds = (uintptr_t)eventfds,
-	};
-	struct host *host = priv;
-	int ret;
-
-	host->fd = open(IVRING_HOST_NODE, O_RDWR | O_CLOEXEC);
-	if (host->fd < 0)
-		return -errno;
-	if (ioctl(host->fd, IVRING_HOST_IOC_ATTACH, &arg)) {
-		ret = -errno;
-		close(host->fd);
-		host->fd = -1;
-		return ret;
-	}
-	host->link = arg.link;
-	return 0;
-}
-
-static int host_peer_add(void *priv, unsigned int id, const int *eventfds, unsigned int vectors)
-{
-	struct ivring_host_peer arg = {
-		.id = id,
-		.vectors = vectors,
-		.eventfds = (uintptr_t)eventfds,
-	};
-	struct host *host = priv;
-
-	return ioctl(host->fd, IVRING_HOST_IOC_PEER_ADD, &arg) ? -errno : 0;
-}
-
-static int host_peer_del(void *priv, unsigned int id)
-{
-	struct ivring_host_peer arg = { .id = id };
-	struct host *host = priv;
-
-	return ioctl(host->fd, IVRING_HOST_IOC_PEER_DEL, &arg) ? -errno : 0;
-}
-
-static const struct ivshmem_host_ops host_ops = {
-	.attach = host_attach,
-	.peer_add = host_peer_add,
-	.peer_del = host_peer_del,
-};
 
 static int make_memfd(const struct serve_options *o, const char *name, struct status *st)
 {
@@ -276,13 +234,17 @@ static int format_region(const struct serve_options *o, const char *name, int fd
 static void print_link(const struct serve_options *o, const char *name, const struct host *host,
 		       const char *path)
 {
+	unsigned long long vectors = o->vectors;
+
 	if (o->no_host)
 		log_line("serve: %s: listening at %s, for two VMs", name, path);
 	else
 		log_line("serve: %s: link ivring%u, listening at %s", name, host->link, path);
 	log_line("serve: %s: arguments for QEMU: -chardev socket,path=%s,id=ivring-%s "
 		 "-device ivshmem-doorbell,chardev=ivring-%s,vectors=%llu", name, path, name, name,
-		 (unsigned long long)o->vectors);
+		 vectors);
+	log_line("serve: %s: elements for libvirt: <server path='%s'/> <msi vectors='%llu'/>",
+		 name, path, vectors);
 }
 
 static int add_link(struct ivshmem_server *server, const struct serve_options *o,
@@ -294,7 +256,7 @@ static int add_link(struct ivshmem_server *server, const struct serve_options *o
 		.vectors = o->vectors,
 		.mode = o->mode,
 		.group = o->group,
-		.host = o->no_host ? NULL : &host_ops,
+		.host = o->no_host ? NULL : &host_link_ops,
 		.host_priv = host,
 	};
 	struct ivshmem_link *link;
@@ -346,12 +308,20 @@ static int setup_signals(struct status *st)
 
 static int make_socket_dir(const char *dir, struct status *st)
 {
-	if (mkdir(dir, 0755) && errno != EEXIST)
-		return status_errno(st, STATUS_ACCESS, errno, "cannot make %s", dir);
-	return 0;
+	if (!mkdir(dir, 0755)) {
+		/* Whatever the umask is: QEMU, which is somebody else, has to get in. */
+		if (chmod(dir, 0755))
+			return status_errno(st, STATUS_DEST, errno, "cannot set the mode of %s",
+					    dir);
+		return 0;
+	}
+	if (errno == EEXIST)
+		return 0;
+	return status_errno(st, STATUS_DEST, errno, "cannot make the directory %s "
+			    "(--socket-dir; its parent must be there and writable)", dir);
 }
 
-static void serve_until_signal(struct ivshmem_server *server, int signal_fd)
+static int serve_until_signal(struct ivshmem_server *server, int signal_fd, struct status *st)
 {
 	struct pollfd fds[2] = {
 		{ .fd = signal_fd, .events = POLLIN },
@@ -359,10 +329,13 @@ static void serve_until_signal(struct ivshmem_server *server, int signal_fd)
 	};
 
 	for (;;) {
-		if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
-			continue;
+		if (poll(fds, ARRAY_SIZE(fds), -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return status_errno(st, STATUS_FAIL, errno, "cannot wait for events");
+		}
 		if (fds[0].revents)
-			return;
+			return 0;
 		ivshmem_server_dispatch(server);
 	}
 }
@@ -400,7 +373,9 @@ int cmd_serve(int argc, char **argv)
 	}
 	if (ret >= 0) {
 		log_line("serve: ready");
-		serve_until_signal(server, signal_fd);
+		ret = serve_until_signal(server, signal_fd, &st);
+		if (ret < 0)
+			complain("serve: %s", st.text);
 	} else if (!server) {
 		complain("serve: %s", st.text);
 	}

@@ -7,11 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/*
- * Takes AVX2 or AVX-512 where the CPU has it: four times as fast as without.
- * Static libraries come without.
- */
-#if defined(__x86_64__) && !defined(IVRING_STATIC) && __has_include(<xxh_x86dispatch.h>)
+/* Takes AVX2 or AVX-512 where the CPU has it: four times as fast as without. */
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>
 #endif
 

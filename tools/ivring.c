@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The command: finds the subcommand, which does the rest. */
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,9 +9,7 @@
 #include "status.h"
 #include "util.h"
 
-#ifndef IVRING_VERSION
 #define IVRING_VERSION	"0.1"
-#endif
 
 static const struct {
 	const char *name;
@@ -45,6 +44,8 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	/* Who reads a log may go away and come back; whom it served must not notice. */
+	signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		complain("which command? See `ivring --help`");
 		return STATUS_USAGE;

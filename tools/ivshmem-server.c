@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@
 
 #define PROTOCOL_VERSION	0
 #define EVENTS_MAX		32
+/* How long a link does not listen when there are no file descriptors left. */
+#define PAUSE_SECONDS		1
 /* Longest queue of one client: a greeting, and the other's coming and going a few times. */
 #define QUEUE_MAX		(3 + 6 * IVSHMEM_VECTORS_MAX)
 
@@ -50,6 +53,8 @@ struct member {
 
 struct ivshmem_link {
 	struct watch watch;		/* first */
+	bool paused;			/* not listening: no file descriptor is free */
+	bool starved;			/* that was said already */
 	struct ivshmem_server *server;
 	struct ivshmem_link *next;
 	struct ivshmem_config config;
@@ -63,27 +68,11 @@ struct ivshmem_link {
 };
 
 struct ivshmem_server {
+	struct watch timer;		/* first; ends the pause of links */
 	int epoll_fd;
 	struct ivshmem_link *links;
 	struct member *dead;		/* freed when no event can name them any more */
 };
-
-struct ivshmem_server *ivshmem_server_new(struct status *st)
-{
-	struct ivshmem_server *server = calloc(1, sizeof(*server));
-
-	if (!server) {
-		status_set(st, STATUS_FAIL, "out of memory");
-		return NULL;
-	}
-	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->epoll_fd < 0) {
-		status_errno(st, STATUS_FAIL, errno, "cannot make an epoll file");
-		free(server);
-		return NULL;
-	}
-	return server;
-}
 
 int ivshmem_server_fd(const struct ivshmem_server *server)
 {
@@ -102,14 +91,16 @@ static int watch_add(struct ivshmem_server *server, struct watch *w)
 	return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) ? -errno : 0;
 }
 
-static void watch_for_output(struct ivshmem_server *server, struct watch *w, bool on)
+static void watch_modify(struct ivshmem_server *server, struct watch *w, uint32_t events)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLRDHUP | (on ? EPOLLOUT : 0),
-		.data.ptr = w,
-	};
+	struct epoll_event event = { .events = events, .data.ptr = w };
 
 	epoll_ctl(server->epoll_fd, EPOLL_CTL_MOD, w->fd, &event);
+}
+
+static void watch_for_output(struct ivshmem_server *server, struct watch *w, bool on)
+{
+	watch_modify(server, w, EPOLLIN | EPOLLRDHUP | (on ? EPOLLOUT : 0));
 }
 
 /* One message: eight bytes, and perhaps a file. 0, -EAGAIN, or why the client is lost. */
@@ -411,6 +402,32 @@ static const char *admit(struct ivshmem_link *link, int sock)
 	return NULL;
 }
 
+/* The connection that cannot be had now would wake us again and again. */
+static void link_pause(struct ivshmem_link *link)
+{
+	const struct itimerspec delay = { .it_value.tv_sec = PAUSE_SECONDS };
+
+	link->paused = true;
+	watch_modify(link->server, &link->watch, 0);
+	timerfd_settime(link->server->timer.fd, 0, &delay, NULL);
+}
+
+static void handle_timer(struct watch *w, uint32_t events)
+{
+	struct ivshmem_server *server = (struct ivshmem_server *)w;
+	struct ivshmem_link *link;
+	uint64_t expirations;
+
+	(void)events;
+	if (read(w->fd, &expirations, sizeof(expirations)) < 0)
+		return;
+	for (link = server->links; link; link = link->next) {
+		if (link->paused)
+			watch_modify(server, &link->watch, EPOLLIN);
+		link->paused = false;
+	}
+}
+
 static void handle_listener(struct watch *w, uint32_t events)
 {
 	struct ivshmem_link *link = (struct ivshmem_link *)w;
@@ -419,6 +436,7 @@ static void handle_listener(struct watch *w, uint32_t events)
 
 	(void)events;
 	while ((sock = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		link->starved = false;
 		reap_members(link);
 		why = admit(link, sock);
 		if (why) {
@@ -426,9 +444,32 @@ static void handle_listener(struct watch *w, uint32_t events)
 			close(sock);
 		}
 	}
-	if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-		complain("serve: %s: cannot accept a connection: %s", link->config.name,
-			 strerror(errno));
+	if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return;
+	if (!link->starved)
+		complain("serve: %s: cannot accept a connection: %s; trying again now and then",
+			 link->config.name, strerror(errno));
+	link->starved = true;
+	link_pause(link);
+}
+
+struct ivshmem_server *ivshmem_server_new(struct status *st)
+{
+	struct ivshmem_server *server = calloc(1, sizeof(*server));
+
+	if (!server) {
+		status_set(st, STATUS_FAIL, "out of memory");
+		return NULL;
+	}
+	server->timer.handle = handle_timer;
+	server->timer.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (server->timer.fd < 0 || server->epoll_fd < 0 || watch_add(server, &server->timer)) {
+		status_errno(st, STATUS_FAIL, errno, "cannot watch for events");
+		ivshmem_server_free(server);
+		return NULL;
+	}
+	return server;
 }
 
 void ivshmem_server_dispatch(struct ivshmem_server *server)
@@ -458,7 +499,7 @@ static int lock_name(struct ivshmem_link *link, struct status *st)
 		link->lock_fd = open(link->lock_path,
 				     O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (link->lock_fd < 0)
-			return status_errno(st, STATUS_ACCESS, errno, "cannot open %s",
+			return status_errno(st, STATUS_DEST, errno, "cannot open %s",
 					    link->lock_path);
 		if (flock(link->lock_fd, LOCK_EX | LOCK_NB))
 			return status_set(st, STATUS_BUSY, "%s is served by another process",
@@ -491,7 +532,7 @@ static int remove_stale(const struct ivshmem_link *link, const struct sockaddr_u
 	if (err != ECONNREFUSED)
 		return status_set(st, STATUS_BUSY, "another program serves %s", link->path);
 	if (unlink(link->path))
-		return status_errno(st, STATUS_ACCESS, errno, "cannot remove the stale %s",
+		return status_errno(st, STATUS_DEST, errno, "cannot remove the stale %s",
 				    link->path);
 	return 0;
 }
@@ -517,13 +558,13 @@ static int listen_at(struct ivshmem_link *link, struct status *st)
 		ret = errno;
 		close(link->watch.fd);
 		link->watch.fd = -1;
-		return status_errno(st, STATUS_ACCESS, ret, "cannot make %s", link->path);
+		return status_errno(st, STATUS_DEST, ret, "cannot make %s", link->path);
 	}
 	if (link->config.group != (gid_t)-1 && chown(link->path, -1, link->config.group))
-		return status_errno(st, STATUS_ACCESS, errno, "cannot set the group of %s",
+		return status_errno(st, STATUS_DEST, errno, "cannot set the group of %s",
 				    link->path);
 	if (chmod(link->path, link->config.mode) || listen(link->watch.fd, 8))
-		return status_errno(st, STATUS_ACCESS, errno, "cannot open up %s", link->path);
+		return status_errno(st, STATUS_DEST, errno, "cannot open up %s", link->path);
 	return 0;
 }
 
@@ -538,13 +579,11 @@ static int attach_host(struct ivshmem_link *link, struct status *st)
 	if (!host)
 		return status_errno(st, STATUS_FAIL, errno, "cannot make eventfds");
 	ret = link->config.host->attach(link->config.host_priv, link->memfd, host->id,
-					host->eventfds, host->vectors);
+					host->eventfds, host->vectors, st);
 	if (ret) {
 		member_close_files(host);
 		free(host);
-		return status_errno(st, ret == -EACCES || ret == -EPERM ? STATUS_ACCESS :
-				    STATUS_FAIL, -ret, "cannot attach the host's kernel%s",
-				    ret == -ENOENT ? " (is ivring_host loaded?)" : "");
+		return ret;
 	}
 	link->members[0] = host;
 	return 0;
@@ -624,6 +663,9 @@ void ivshmem_server_free(struct ivshmem_server *server)
 		server->links = link->next;
 		link_free(link);
 	}
-	close(server->epoll_fd);
+	if (server->epoll_fd >= 0)
+		close(server->epoll_fd);
+	if (server->timer.fd >= 0)
+		close(server->timer.fd);
 	free(server);
 }

@@ -24,9 +24,12 @@
 
 /* How the host's kernel is told; an argument that is handed through comes first. */
 struct ivshmem_host_ops {
-	/* All return 0 or -errno. attach opens whatever the others then use. */
+	/*
+	 * attach opens whatever the others then use; it returns 0, or a negative
+	 * status code with @st set. The others return 0 or -errno.
+	 */
 	int (*attach)(void *priv, int memfd, unsigned int id, const int *eventfds,
-		      unsigned int vectors);
+		      unsigned int vectors, struct status *st);
 	int (*peer_add)(void *priv, unsigned int id, const int *eventfds, unsigned int vectors);
 	int (*peer_del)(void *priv, unsigned int id);
 };

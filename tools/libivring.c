@@ -123,13 +123,21 @@ static int link_matches(const struct ivring_link_info *info, const char *name)
 	return 0;
 }
 
+const char *ivring_no_links_hint(void)
+{
+	if (access(IVRING_SYSFS_CLASS, F_OK))
+		return "no module is loaded (modprobe ivring_host on a host, ivring_guest in a "
+		       "guest)";
+	return "run `ivring serve` on the host, and give the guest its device";
+}
+
 static int link_not_found(const char *name, const char *why, const struct ivring_link_info *list,
 			  size_t count, struct status *st)
 {
 	size_t i, used;
 
-	status_set(st, STATUS_NO_LINK, "%s: %s; there %s", printable(name), why,
-		   count ? "are: " : "are no links at all: is the ivring module loaded?");
+	status_set(st, STATUS_NO_LINK, "%s: %s; there are%s%s", printable(name), why,
+		   count ? ": " : " no links at all: ", count ? "" : ivring_no_links_hint());
 	for (i = 0; i < count; i++) {
 		used = strlen(st->text);
 		snprintf(st->text + used, sizeof(st->text) - used, "%s" LINK_PREFIX "%u (%s)",
@@ -146,8 +154,8 @@ int ivring_link_find(const char *name, struct ivring_link_info *info, struct sta
 
 	ret = ivring_link_list(&list, &count);
 	if (ret)
-		return status_errno(st, ret == -EACCES || ret == -EPERM ? STATUS_ACCESS :
-				    STATUS_NO_LINK, -ret, "cannot look at the links in /dev");
+		return status_errno(st, status_access(-ret, STATUS_NO_LINK), -ret,
+				    "cannot look at the links in /dev");
 	for (i = 0; i < count; i++) {
 		match = link_matches(&list[i], name);
 		if (match > best) {
@@ -367,24 +375,31 @@ static int get_span(struct ivring_chan *ch, struct ivring_chan_span *cs, uint64_
 {
 	int64_t deadline = make_deadline(ch->timeout_ms);
 	struct ivring_span span;
+	uint64_t want = min;
 	bool waits = false;
 	int64_t slice = 0;
 	int ret;
 
 	for (;;) {
 		memset(&span, 0, sizeof(span));
-		span.min = min;
+		span.min = want;
 		span.timeout_ns = slice;
 		ret = op(ch, &span);
 		if (!ret)
 			break;
 		if (ret == -EAGAIN && !waits) {
 			waits = true;
-			min = batch > min ? batch : min;
+			want = batch > min ? batch : min;
 			slice = next_slice(deadline);
 			continue;
 		}
 		ret = slice_over(ch, ret, slice);
+		/* The peer may be slow, but not dead: then there is less than a batch. */
+		if (ret == -ETIMEDOUT && want > min) {
+			want = min;
+			slice = 0;
+			continue;
+		}
 		if (ret)
 			return ret;
 		slice = next_slice(deadline);

@@ -15,6 +15,7 @@
 #include <linux/ivring.h>
 
 #define IVRING_HOST_NODE	"/dev/ivring-host"
+#define IVRING_SYSFS_CLASS	"/sys/class/ivring"
 
 struct status;
 
@@ -28,6 +29,9 @@ int ivring_link_info(unsigned int link, struct ivring_link_info *info);
 int ivring_link_find(const char *name, struct ivring_link_info *info, struct status *st);
 /* Number of the link that a name in /dev stands for, or -1. */
 int ivring_link_number(const char *node);
+
+/* Why there are no links, and what to do. */
+const char *ivring_no_links_hint(void);
 
 const char *ivring_link_state_name(uint32_t state);
 const char *ivring_memory_type_name(uint32_t type);

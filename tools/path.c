@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "tempfile.h"
 #include "util.h"
 
 const char *path_base(const char *path)
@@ -63,6 +65,20 @@ static int path_open(const struct path_root *root, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * Opens for reading what @fd, made with O_PATH, stands for: by its name, another
+ * file could have taken its place since.
+ */
+static int reopen(int fd)
+{
+	char name[32];
+	int ret;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	ret = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
 static int path_check(const struct path_root *root, const char *path, struct status *st)
 {
 	if (strlen(path) >= PATH_MAX)
@@ -84,23 +100,26 @@ static int path_failed(const struct path_root *root, enum status_code code, int 
 int path_open_source(const struct path_root *root, const char *path, int *fd, struct stat *stat,
 		     struct status *st)
 {
-	int ret;
+	int found, ret;
 
 	ret = path_check(root, path, st);
 	if (ret)
 		return ret;
 	/* Opening a device may do something; so look first without opening. */
-	ret = path_open(root, path, O_PATH);
-	if (ret >= 0) {
-		if (fstat(ret, stat))
+	found = ret = path_open(root, path, O_PATH);
+	if (found >= 0) {
+		if (fstat(found, stat))
 			stat->st_mode = 0;
-		close(ret);
+		ret = S_ISREG(stat->st_mode) ? reopen(found) : -EINVAL;
+		close(found);
 		if (S_ISDIR(stat->st_mode))
 			return status_set(st, STATUS_NOT_REGULAR,
 					  "is a directory; only single files are copied");
 		if (!S_ISREG(stat->st_mode))
 			return status_set(st, STATUS_NOT_REGULAR, "is not a regular file");
-		ret = path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+		/* Without /proc. */
+		if (ret == -ENOENT)
+			ret = path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	}
 	if (ret < 0)
 		return path_failed(root, STATUS_SOURCE, -ret, "cannot be opened", st);
@@ -170,6 +189,8 @@ int path_resolve_dest(const struct path_root *root, const char *path, const char
 	dest->dirfd = fd;
 	if (!base || !path_base(base) || strchr(base, '/') || strlen(base) > NAME_MAX)
 		ret = status_set(st, STATUS_DEST, "the file would have an impossible name");
+	else if (tempfile_is_name(base))
+		ret = status_set(st, STATUS_DEST, "the name is one for temporary files");
 	else
 		strcpy(dest->name, base);
 	if (!ret)

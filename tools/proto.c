@@ -32,6 +32,25 @@ static void frame_encode(struct conv *c, enum frame_type type, uint32_t len,
 	w->check = htole32(XXH32(w, offsetof(struct wire_frame, check), FRAME_MAGIC));
 }
 
+/* How many arguments a frame has; those of an unknown one are not judged. */
+static int frame_args(unsigned int type)
+{
+	static const uint8_t args[] = {
+		[FRAME_HELLO] = 3,
+		[FRAME_PUT] = 0,
+		[FRAME_GET] = 0,
+		[FRAME_FILE] = 0,
+		[FRAME_GO] = 0,
+		[FRAME_DATA] = 1,
+		[FRAME_HOLE] = 2,
+		[FRAME_END] = 3,
+		[FRAME_DONE] = 3,
+		[FRAME_ERROR] = 1,
+	};
+
+	return type && type < ARRAY_SIZE(args) ? args[type] : FRAME_ARGS;
+}
+
 static int frame_decode(struct conv *c, const struct wire_frame *w, struct frame *f,
 			struct status *st)
 {
@@ -49,6 +68,10 @@ static int frame_decode(struct conv *c, const struct wire_frame *w, struct frame
 	f->len = le32toh(w->len);
 	for (i = 0; i < FRAME_ARGS; i++)
 		f->arg[i] = le64toh(w->arg[i]);
+	for (i = frame_args(f->type); i < FRAME_ARGS; i++)
+		if (f->arg[i])
+			return status_set(st, STATUS_PROTOCOL,
+					  "frame %u has arguments that it does not know", f->type);
 	return 0;
 }
 
@@ -223,6 +246,9 @@ static int skip_payload(struct conv *c)
 	int ret;
 
 	while (c->rx_left) {
+		/* As long as there is something to read, no wait would tell. */
+		if (stop_signal)
+			return -EINTR;
 		ret = ivring_chan_peek(c->ch, 1, &p, &len);
 		if (ret)
 			return ret;
@@ -242,7 +268,8 @@ static int last_words(struct conv *c, struct status *st)
 	struct frame f;
 
 	c->ch->timeout_ms = FAREWELL_TIMEOUT_MS;
-	while (!skip_payload(c) && !recv_header(c, &w) && !frame_decode(c, &w, &f, st)) {
+	while (!stop_signal && !skip_payload(c) && !recv_header(c, &w) &&
+	       !frame_decode(c, &w, &f, st)) {
 		c->rx_left = f.len;
 		if (f.type == FRAME_ERROR) {
 			ret = take_error(c, &f, st);
@@ -271,6 +298,9 @@ static int conv_failed(struct conv *c, int err, struct status *st)
 				  c->ch->timeout_ms / 1000.0);
 	case -EINTR:
 		return status_set(st, STATUS_INTERRUPTED, "interrupted");
+	case -EPROTONOSUPPORT:
+		return status_set(st, STATUS_VERSION, "the other side of the link speaks no "
+				  "version of ours: update the older module");
 	case -EPROTO:
 		return status_set(st, STATUS_PROTOCOL,
 				  "the other side wrote impossible indices into the ring");
@@ -394,7 +424,7 @@ int conv_take_meta(struct conv *c, const struct frame *f, struct file_meta *meta
 	if (strlen(meta->path) != path_len || strlen(meta->base) != base_len ||
 	    meta->size > INT64_MAX || meta->data_bytes > meta->size ||
 	    meta->hash_kind > HASH_XXH64_BLOCKS || meta->flags & ~WIRE_FILE_F_ALL ||
-	    meta->mtime_nsec >= NSEC_PER_SEC)
+	    meta->mtime_nsec >= NSEC_PER_SEC || w.reserved)
 		return bad_meta(st);
 	return 0;
 }

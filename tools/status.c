@@ -44,6 +44,11 @@ int status_errno(struct status *st, enum status_code code, int err, const char *
 	return -(int)code;
 }
 
+enum status_code status_access(int err, enum status_code otherwise)
+{
+	return err == EACCES || err == EPERM ? STATUS_ACCESS : otherwise;
+}
+
 enum status_code status_from_peer(unsigned long long code)
 {
 	size_t i;
@@ -55,16 +60,6 @@ enum status_code status_from_peer(unsigned long long code)
 		if (code && (unsigned long long)status_table[i].code == code)
 			return (enum status_code)code;
 	return STATUS_FAIL;
-}
-
-const char *status_describe(int code)
-{
-	size_t i;
-
-	for (i = 0; i < STATUS_COUNT; i++)
-		if (status_table[i].code == code)
-			return status_table[i].text;
-	return "unknown";
 }
 
 void status_print_table(void)

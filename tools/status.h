@@ -17,8 +17,8 @@
 	X(VERSION,	6,	"the two sides have no version in common") \
 	X(SOURCE,	7,	"the source is missing or cannot be read") \
 	X(NOT_REGULAR,	8,	"the source is not a regular file")	\
-	X(DEST,		9,	"the destination cannot be written")	\
-	X(NO_SPACE,	10,	"no space left at the destination")	\
+	X(DEST,		9,	"the destination cannot be written; or a socket not made") \
+	X(NO_SPACE,	10,	"no space left at the destination; or no memory for a link") \
 	X(CONTENT,	11,	"the content that arrived is not what was sent") \
 	X(CHANGED,	12,	"the source changed while it was read")	\
 	X(PEER_GONE,	13,	"the other end went away")		\
@@ -55,10 +55,12 @@ int status_set(struct status *st, enum status_code code, const char *fmt, ...)
 int status_errno(struct status *st, enum status_code code, int err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* STATUS_ACCESS when @err says that the permission to use a device is missing. */
+enum status_code status_access(int err, enum status_code otherwise);
+
 /* A code that came from the peer: anything that is no failure we know becomes STATUS_FAIL. */
 enum status_code status_from_peer(unsigned long long code);
 
-const char *status_describe(int code);
 void status_print_table(void);
 
 #endif /* IVRING_STATUS_H */

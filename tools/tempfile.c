@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "tempfile.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -8,82 +9,230 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "util.h"
+
 #define TEMPFILE_TRIES		100
-#define TEMPFILE_SUFFIX_SIZE	15	/* ".ivring-XXXXXX" and the NUL */
+#define TEMPFILE_PREFIX		".ivring-"
+#define TEMPFILE_LETTERS	"abcdefghijklmnopqrstuvwxyz0123456789"
+
+/* The look for litter costs no more than this, once in a while for a directory. */
+#define COLLECT_ENTRIES_MAX	16384
+#define COLLECT_INTERVAL_NS	(60 * NSEC_PER_SEC)
+
+#define PROC_FD_SIZE		32
 
 static struct tempfile * volatile tempfile_current;
 
-static int make_name(struct tempfile *t, const char *final_name)
+/* The final name has no part in it: it might have the greatest length already. */
+static int make_name(struct tempfile *t)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
-	char suffix[7] = "";
-	uint8_t random[6];
-	size_t i;
+	static const char letters[] = TEMPFILE_LETTERS;
+	size_t i, at = strlen(TEMPFILE_PREFIX);
+	uint8_t random[TEMPFILE_NAME_SIZE];
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
-	for (i = 0; i < sizeof(random); i++)
-		suffix[i] = letters[random[i] % (sizeof(letters) - 1)];
-	/* A name that has the greatest length already is cut; it need not be told apart. */
-	snprintf(t->name, sizeof(t->name), ".%.*s.ivring-%s",
-		 (int)(sizeof(t->name) - TEMPFILE_SUFFIX_SIZE - 1), final_name, suffix);
+	strcpy(t->name, TEMPFILE_PREFIX);
+	for (i = at; i < sizeof(t->name) - 1; i++)
+		t->name[i] = letters[random[i] % (sizeof(letters) - 1)];
+	t->name[i] = '\0';
 	return 0;
 }
 
-int tempfile_create(struct tempfile *t, int dirfd, const char *final_name)
+bool tempfile_is_name(const char *name)
+{
+	size_t prefix = strlen(TEMPFILE_PREFIX);
+
+	return strlen(name) == TEMPFILE_NAME_SIZE - 1 &&
+	       !strncmp(name, TEMPFILE_PREFIX, prefix) &&
+	       !name[prefix + strspn(name + prefix, TEMPFILE_LETTERS)];
+}
+
+static void proc_name(int fd, char name[PROC_FD_SIZE])
+{
+	snprintf(name, PROC_FD_SIZE, "/proc/self/fd/%d", fd);
+}
+
+/* A regular file that nobody holds locked. */
+static bool is_litter(int dirfd, const char *name, int *fd)
+{
+	struct stat stat;
+
+	/* Opening anything else may do something. */
+	if (fstatat(dirfd, name, &stat, AT_SYMLINK_NOFOLLOW) || !S_ISREG(stat.st_mode))
+		return false;
+	*fd = openat(dirfd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (*fd < 0)
+		return false;
+	if (!fstat(*fd, &stat) && S_ISREG(stat.st_mode) && !flock(*fd, LOCK_EX | LOCK_NB))
+		return true;
+	close(*fd);
+	return false;
+}
+
+void tempfile_collect(int dirfd)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *entry;
+	unsigned int count;
+	int file;
+	DIR *dir;
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	for (count = 0; count < COLLECT_ENTRIES_MAX && (entry = readdir(dir)); count++) {
+		if (!tempfile_is_name(entry->d_name) || !is_litter(dirfd, entry->d_name, &file))
+			continue;
+		/* Locked until it is gone: its maker, if it was made just now, notices. */
+		unlinkat(dirfd, entry->d_name, 0);
+		close(file);
+	}
+	closedir(dir);
+}
+
+static void collect_sometimes(int dirfd)
+{
+	static int64_t next_ns;
+	static dev_t last_dev;
+	static ino_t last_ino;
+	struct stat stat;
+
+	if (fstat(dirfd, &stat))
+		return;
+	if (stat.st_dev == last_dev && stat.st_ino == last_ino && now_ns() < next_ns)
+		return;
+	last_dev = stat.st_dev;
+	last_ino = stat.st_ino;
+	next_ns = now_ns() + COLLECT_INTERVAL_NS;
+	tempfile_collect(dirfd);
+}
+
+/* False when it was taken for litter between its creation and its lock. */
+static bool lock_file(int fd)
+{
+	struct stat stat;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		return false;
+	return fstat(fd, &stat) || stat.st_nlink;
+}
+
+int tempfile_create_named(struct tempfile *t, int dirfd)
 {
 	int tries, ret;
 
 	t->dirfd = dirfd;
 	for (tries = 0; tries < TEMPFILE_TRIES; tries++) {
-		ret = make_name(t, final_name);
+		ret = make_name(t);
 		if (ret)
 			return ret;
 		t->fd = openat(dirfd, t->name,
 			       O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (t->fd >= 0) {
-			tempfile_current = t;
-			return 0;
-		}
-		if (errno != EEXIST)
+		if (t->fd < 0 && errno == EEXIST)
+			continue;
+		if (t->fd < 0)
 			return -errno;
+		tempfile_current = t;
+		if (lock_file(t->fd))
+			return 0;
+		tempfile_discard(t);
 	}
 	return -EEXIST;
 }
 
+/* False where the file system has no such files, or there would be no way to name one. */
+static bool create_anonymous(struct tempfile *t, int dirfd)
+{
+	char proc[PROC_FD_SIZE];
+
+	t->dirfd = dirfd;
+	t->name[0] = '\0';
+	t->fd = openat(dirfd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	if (t->fd < 0)
+		return false;
+	proc_name(t->fd, proc);
+	if (!access(proc, F_OK)) {
+		/* For the moment between its first name and its last one. */
+		flock(t->fd, LOCK_EX | LOCK_NB);
+		tempfile_current = t;
+		return true;
+	}
+	close(t->fd);
+	return false;
+}
+
+int tempfile_create(struct tempfile *t, int dirfd)
+{
+	collect_sometimes(dirfd);
+	return create_anonymous(t, dirfd) ? 0 : tempfile_create_named(t, dirfd);
+}
+
+/* Gives a file without name a temporary one: a link cannot replace what has the final one. */
+static int link_anonymous(struct tempfile *t)
+{
+	char proc[PROC_FD_SIZE];
+	int tries, ret;
+
+	proc_name(t->fd, proc);
+	for (tries = 0; tries < TEMPFILE_TRIES; tries++) {
+		ret = make_name(t);
+		if (!ret && linkat(AT_FDCWD, proc, t->dirfd, t->name, AT_SYMLINK_FOLLOW))
+			ret = -errno;
+		if (!ret)
+			return 0;
+		t->name[0] = '\0';
+		if (ret != -EEXIST)
+			return ret;
+	}
+	return -EEXIST;
+}
+
+/* Some file systems report a failed write no earlier than at a close. The lock is to stay. */
+static int flush_by_close(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return copy < 0 || close(copy) ? -errno : 0;
+}
+
 int tempfile_rename(struct tempfile *t, const char *final_name)
 {
-	int err = 0;
+	int ret = flush_by_close(t->fd);
 
-	/* Some file systems report a failed write no earlier than here. */
-	if (close(t->fd))
-		err = errno;
-	t->fd = -1;
-	if (!err && renameat(t->dirfd, t->name, t->dirfd, final_name))
-		err = errno;
-	if (err)
-		unlinkat(t->dirfd, t->name, 0);
-	tempfile_current = NULL;
-	return -err;
+	if (!ret && !t->name[0])
+		ret = link_anonymous(t);
+	if (!ret && renameat(t->dirfd, t->name, t->dirfd, final_name))
+		ret = -errno;
+	if (!ret)
+		t->name[0] = '\0';
+	tempfile_discard(t);
+	return ret;
 }
 
 void tempfile_discard(struct tempfile *t)
 {
-	if (t->fd >= 0) {
-		close(t->fd);
-		t->fd = -1;
-	}
-	unlinkat(t->dirfd, t->name, 0);
+	if (t->name[0])
+		unlinkat(t->dirfd, t->name, 0);
 	tempfile_current = NULL;
+	t->name[0] = '\0';
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
 }
 
 void tempfile_emergency(void)
 {
 	struct tempfile *t = tempfile_current;
 
-	if (t)
+	if (t && t->name[0])
 		unlinkat(t->dirfd, t->name, 0);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,6 +100,28 @@ const char *printable(const char *text)
 	return make_printable(copy);
 }
 
+const char *printable_cut(const char *text)
+{
+	char cut[PRINTABLE_CUT + sizeof("...")];
+	size_t len = PRINTABLE_CUT;
+
+	if (strlen(text) <= len)
+		return printable(text);
+	/* Not in the middle of a character. */
+	while (len && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	snprintf(cut, sizeof(cut), "%.*s...", (int)len, text);
+	return printable(cut);
+}
+
+mode_t read_umask(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return mask;
+}
+
 void complain(const char *fmt, ...)
 {
 	va_list ap;
@@ -161,8 +184,7 @@ void stop_install(void)
 	sigaction(SIGHUP, &sa, NULL);
 	sa.sa_handler = on_sigbus;
 	sigaction(SIGBUS, &sa, NULL);
-	/* Both come back as errors from write(2), which are handled. */
-	signal(SIGPIPE, SIG_IGN);
+	/* Comes back as an error from write(2), which is handled. */
 	signal(SIGXFSZ, SIG_IGN);
 }
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define NSEC_PER_SEC	1000000000LL
@@ -35,6 +36,12 @@ void complain_option(const char *command, const struct option *longopts, int opt
 char *make_printable(char *text);
 /* The same for a name that must not be changed: a copy in a rotating static buffer. */
 const char *printable(const char *text);
+/* The same for a log: a long name, as a peer might choose to fill the disk, is cut. */
+#define PRINTABLE_CUT	120
+const char *printable_cut(const char *text);
+
+/* The process's umask; not while other threads create files. */
+mode_t read_umask(void);
 
 /* "ivring: ..." on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -10,6 +10,16 @@
 
 #include "util.h"
 
+bool xfer_parse_chunk(const char *text, uint32_t *chunk)
+{
+	uint64_t size;
+
+	if (!parse_size(text, &size) || size < XFER_CHUNK_MIN || size > XFER_CHUNK_MAX)
+		return false;
+	*chunk = size;
+	return true;
+}
+
 void xfer_describe(const struct stat *stat, struct file_meta *meta)
 {
 	meta->size = stat->st_size;
@@ -210,7 +220,7 @@ int xfer_receive_begin(struct xfer_receiver *r, const struct file_meta *meta, st
 {
 	int ret;
 
-	ret = tempfile_create(&r->temp, r->dest.dirfd, r->dest.name);
+	ret = tempfile_create(&r->temp, r->dest.dirfd);
 	if (ret) {
 		path_dest_close(&r->dest);
 		return status_errno(st, STATUS_DEST, -ret,
@@ -342,6 +352,12 @@ static int receive_content(struct incoming *in, struct frame *f, struct status *
 	}
 }
 
+/* What file systems say that know neither modes nor times, or whose server decides. */
+static bool is_no_such_attribute(int err)
+{
+	return err == EPERM || err == EOPNOTSUPP || err == ENOSYS;
+}
+
 /* Mode, time and whatever else the file is to have before it gets its name. */
 static int finish_file(struct incoming *in, struct status *st)
 {
@@ -354,21 +370,25 @@ static int finish_file(struct incoming *in, struct status *st)
 	if (in->hole_last && ftruncate(fd, in->meta->size))
 		return write_failed(in, errno, st);
 	/* Never a set-id bit: whose file it was over there means nothing here. */
-	if (fchmod(fd, in->meta->mode & 0777))
+	if (fchmod(fd, in->meta->mode & 0777 & ~in->r->umask) && !is_no_such_attribute(errno))
 		return status_errno(st, STATUS_IO, errno, "cannot set the mode");
-	if (futimens(fd, times))
+	if (futimens(fd, times) && !is_no_such_attribute(errno))
 		return status_errno(st, STATUS_IO, errno, "cannot set the time");
 	if (in->r->sync && fsync(fd))
 		return write_failed(in, errno, st);
 	return 0;
 }
 
-static int sync_directory(int dirfd, struct status *st)
+/* @file is one in that directory. */
+static int sync_directory(int dirfd, int file, struct status *st)
 {
 	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err = 0;
 
-	if (fd < 0 || fsync(fd))
+	/* One may be able to write to a directory that one cannot read. */
+	if (fd < 0 && errno == EACCES)
+		err = syncfs(file) ? errno : 0;
+	else if (fd < 0 || fsync(fd))
 		err = errno;
 	if (fd >= 0)
 		close(fd);
@@ -381,16 +401,21 @@ static int sync_directory(int dirfd, struct status *st)
  */
 static int name_file(struct incoming *in, int *replaced, struct status *st)
 {
+	int file = in->r->sync ? fcntl(in->r->temp.fd, F_DUPFD_CLOEXEC, 0) : -1;
 	struct xfer_receiver *r = in->r;
 	int ret;
 
 	*replaced = openat(r->dest.dirfd, r->dest.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	ret = tempfile_rename(&r->temp, r->dest.name);
 	if (ret == -ENOSPC || ret == -EDQUOT)
-		return write_failed(in, -ret, st);
-	if (ret)
-		return status_errno(st, STATUS_DEST, -ret, "cannot give the file its name");
-	return r->sync ? sync_directory(r->dest.dirfd, st) : 0;
+		ret = write_failed(in, -ret, st);
+	else if (ret)
+		ret = status_errno(st, STATUS_DEST, -ret, "cannot give the file its name");
+	else if (r->sync)
+		ret = sync_directory(r->dest.dirfd, file, st);
+	if (file >= 0)
+		close(file);
+	return ret;
 }
 
 static int receive_checked(struct incoming *in, struct xfer_result *result, struct status *st)

@@ -15,6 +15,8 @@
 #define XFER_CHUNK_DEFAULT	(512U << 10)
 #define XFER_CHUNK_MIN		4096U
 #define XFER_CHUNK_MAX		(64U << 20)
+/* The value of --chunk. */
+bool xfer_parse_chunk(const char *text, uint32_t *chunk);
 
 /* What came of it; for the line that sums up. */
 struct xfer_result {
@@ -40,6 +42,7 @@ struct xfer_receiver {
 	const struct path_root *root;
 	struct path_dest dest;
 	struct tempfile temp;
+	mode_t umask;			/* takes bits of the sender's mode away */
 	bool sync;
 };
 

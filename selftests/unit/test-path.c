@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Names that a hostile peer chooses stay beneath the root. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
 #include "path.h"
 #include "tap.h"
 #include "tempfile.h"
+#include "util.h"
 
 static char dir[] = "/tmp/ivring-test-path-XXXXXX";
 static struct path_root root = { .confined = true, .whose = "the agent's" };
@@ -119,6 +123,7 @@ static void test_dests(void)
 		{ "", "", false, "9" },
 		{ "", "a/b", false, "9" },
 		{ "sub", "../x", false, "9" },
+		{ "sub", ".ivring-abc123", false, "9" },
 		{ "..", "x", false, "17" },
 		{ "../x", "x", false, "17" },
 		{ "sub/../../x", "x", false, "17" },
@@ -137,22 +142,121 @@ static void test_dests(void)
 	}
 }
 
-static void test_tempfile(void)
+/* Temporary files in the root. */
+static int count_temps(void)
 {
-	char name[NAME_MAX + 1];
+	int count = 0, fd = openat(root.fd, ".", O_RDONLY | O_DIRECTORY);
+	DIR *d = fdopendir(fd);
+	struct dirent *entry;
+
+	while ((entry = readdir(d)))
+		count += tempfile_is_name(entry->d_name);
+	closedir(d);
+	return count;
+}
+
+static void test_tempfile(int (*create)(struct tempfile *t, int dirfd), const char *kind)
+{
+	char name[NAME_MAX + 1], first[TEMPFILE_NAME_SIZE];
 	struct tempfile t;
 	struct stat stat;
 
 	memset(name, 'n', sizeof(name) - 1);
 	name[NAME_MAX] = '\0';
-	ok(!tempfile_create(&t, root.fd, name), "a temporary file for the longest name");
+	ok(!create(&t, root.fd), "%s: a temporary file", kind);
 	ok(!fstat(t.fd, &stat) && (stat.st_mode & 07777) == 0600, "is private");
-	ok(!tempfile_rename(&t, name) && !fstatat(root.fd, name, &stat, 0), "gets its name");
+	ok(write(t.fd, "1", 1) == 1 && !tempfile_rename(&t, name) &&
+	   !fstatat(root.fd, name, &stat, 0) && stat.st_size == 1 && !count_temps(),
+	   "gets its name, the longest one");
+	ok(!create(&t, root.fd) && !tempfile_rename(&t, name) &&
+	   !fstatat(root.fd, name, &stat, 0) && !stat.st_size && !count_temps(),
+	   "replaces what had the name");
 	unlinkat(root.fd, name, 0);
-	ok(!tempfile_create(&t, root.fd, "x"), "another one");
+	ok(!create(&t, root.fd) && tempfile_rename(&t, "none/such") == -ENOENT && !count_temps(),
+	   "is gone when it cannot have the name");
+	ok(!create(&t, root.fd), "another one");
+	strcpy(first, t.name);
+	tempfile_collect(root.fd);
+	ok(!first[0] || !fstatat(root.fd, first, &stat, 0), "is no litter");
 	tempfile_emergency();
-	ok(fstatat(root.fd, t.name, &stat, 0) && errno == ENOENT, "is gone in an emergency");
+	ok(!count_temps(), "is gone in an emergency");
 	tempfile_discard(&t);
+}
+
+/* A process that has such a file, and is killed. */
+static pid_t start_victim(int (*create)(struct tempfile *t, int dirfd))
+{
+	struct tempfile t;
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(ready))
+		exit(1);
+	pid = fork();
+	if (!pid) {
+		if (create(&t, root.fd) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(ready[0], &c, 1) != 1)
+		exit(1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void kill_victim(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static void test_litter(void)
+{
+	struct tempfile t;
+	struct stat stat;
+	pid_t victim;
+
+	if (tempfile_create(&t, root.fd) || t.name[0]) {
+		tap_skip("nothing is left of an unnamed file", "no O_TMPFILE here");
+		tempfile_discard(&t);
+	} else {
+		tempfile_discard(&t);
+		kill_victim(start_victim(tempfile_create));
+		ok(!count_temps(), "nothing is left of an unnamed file after SIGKILL");
+	}
+	victim = start_victim(tempfile_create_named);
+	tempfile_collect(root.fd);
+	ok(count_temps() == 1, "a file that is being worked on is no litter");
+	kill_victim(victim);
+	ok(count_temps() == 1, "SIGKILL leaves a named one");
+	run("echo x > root/.ivring-abc && echo x > root/.ivring-abcdeF "
+	    "&& echo x > root/a.ivring-abcdef && mkfifo root/.ivring-fififo && ln -s file root/.ivring-linklk");
+	tempfile_collect(root.fd);
+	ok(count_temps() == 2, "which is collected");
+	ok(!fstatat(root.fd, ".ivring-abc", &stat, 0) &&
+	   !fstatat(root.fd, ".ivring-abcdeF", &stat, 0) &&
+	   !fstatat(root.fd, "a.ivring-abcdef", &stat, 0) &&
+	   !fstatat(root.fd, ".ivring-fififo", &stat, 0) &&
+	   !fstatat(root.fd, ".ivring-linklk", &stat, 0), "and nothing else is");
+	run("rm root/.ivring-* root/a.ivring-abcdef");
+}
+
+static void test_printable_cut(void)
+{
+	char text[PATH_MAX];
+	const char *cut;
+
+	memset(text, 'p', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	/* A character of two bytes, across the cut. */
+	memcpy(text + PRINTABLE_CUT - 1, "\xc3\xa4", 2);
+	cut = printable_cut(text);
+	ok(strlen(cut) == PRINTABLE_CUT - 1 + 3 && !strcmp(cut + PRINTABLE_CUT - 1, "..."),
+	   "a long name is cut between characters");
+	ok(!strcmp(printable_cut("a\033b"), "a?b"), "a short one is not");
 }
 
 static void test_split(void)
@@ -184,7 +288,10 @@ int main(void)
 	root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	test_sources();
 	test_dests();
-	test_tempfile();
+	test_tempfile(tempfile_create, "without a name");
+	test_tempfile(tempfile_create_named, "with a name");
+	test_litter();
+	test_printable_cut();
 	test_split();
 	snprintf(path, sizeof(path), "rm -rf %s", dir);
 	run(path);

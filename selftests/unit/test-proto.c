@@ -281,12 +281,130 @@ static void test_policy(void)
 			ret = client_put(&p, fd, cases[i].put, "base", &result, &st);
 		else if (!ret)
 			ret = client_get(&p, cases[i].get, "got", &result, &st);
-		ok(ret == -cases[i].code && st.code == cases[i].code && !st.text[0] == false,
+		ok(ret == -cases[i].code && st.code == cases[i].code && st.text[0],
 		   "%s: %s", cases[i].what, st.text);
 		pair_end(&p);
 	}
 	close(fd);
 	ok(no_temp_files(), "nothing is left of that");
+}
+
+/* Whoever sends cannot give more than this process's umask lets it have. */
+static void test_umask(void)
+{
+	static const struct {
+		mode_t mode, umask, want;
+	} cases[] = {
+		{ 0666, 027, 0640 }, { 0640, 077, 0600 }, { 0777, 0, 0777 }, { 06755, 022, 0755 },
+	};
+	struct file_meta meta = { .path = "moded", .hash_kind = HASH_PLAIN };
+	struct xfer_result result;
+	int fd = make_file(0), ret;
+	struct status st = { 0 };
+	struct stat stat;
+	struct frame f;
+	struct pair p;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		fstat(fd, &stat);
+		meta.mode = cases[i].mode;
+		pair_start(&p, 65536, 65536);
+		p.agent.umask = cases[i].umask;
+		pair_run(&p);
+		ret = conv_start(&p.conv, p.ch, 5000, &st);
+		if (!ret)
+			ret = conv_send_meta(&p.conv, FRAME_PUT, &meta, &st);
+		if (!ret)
+			ret = conv_expect(&p.conv, FRAME_GO, &f, &st);
+		if (!ret)
+			ret = xfer_send(&p.conv, fd, &stat, &meta, 65536, NULL, &result, &st);
+		pair_end(&p);
+		ok(!ret && !fstatat(dirfd_root, "moded", &stat, 0) &&
+		   (stat.st_mode & 07777) == cases[i].want, "mode %o, umask %o: %o",
+		   cases[i].mode, cases[i].umask, stat.st_mode & 07777);
+	}
+	unlinkat(dirfd_root, "moded", 0);
+	close(fd);
+}
+
+/* A directory that may be written to, but not read, is synced some other way. */
+static void test_sync_unreadable(void)
+{
+	static const char what[] = "a synced file in a directory that cannot be read";
+	struct xfer_result result;
+	int fd = make_file(1000), ret;
+	struct file_meta meta = { .path = "dark/x", .flags = WIRE_FILE_F_SYNC };
+	struct status st = { 0 };
+	struct stat stat;
+	struct frame f;
+	struct pair p;
+
+	if (geteuid()) {
+		tap_skip(what, "needs root");
+		close(fd);
+		return;
+	}
+	if (chmod(dir, 0711) || mkdirat(dirfd_root, "dark", 0700) ||
+	    fchownat(dirfd_root, "dark", 65534, -1, 0) || fchmodat(dirfd_root, "dark", 0300, 0) ||
+	    seteuid(65534))
+		exit(1);
+	fstat(fd, &stat);
+	xfer_describe(&stat, &meta);
+	pair_start(&p, 65536, 65536);
+	pair_run(&p);
+	ret = conv_start(&p.conv, p.ch, 5000, &st);
+	if (!ret)
+		ret = conv_send_meta(&p.conv, FRAME_PUT, &meta, &st);
+	if (!ret)
+		ret = conv_expect(&p.conv, FRAME_GO, &f, &st);
+	if (!ret)
+		ret = xfer_send(&p.conv, fd, &stat, &meta, 65536, NULL, &result, &st);
+	pair_end(&p);
+	if (seteuid(0))
+		exit(1);
+	ok(!ret && !faccessat(dirfd_root, "dark/x", F_OK, 0), "%s: %s", what, st.text);
+	close(fd);
+}
+
+/* A peer that takes little at a time, and slowly. */
+static void *slow_thread(void *arg)
+{
+	struct ivring_chan *ch = memlink_chan(arg, 1);
+	const void *p;
+	uint64_t len;
+
+	usleep(50000);
+	ivring_chan_peek(ch, 1, &p, &len);
+	ivring_chan_consume(ch, 4096);
+	ivring_chan_release(ch);
+	return NULL;
+}
+
+static void test_slow_peer(void)
+{
+	struct memlink link;
+	struct ivring_chan *ch;
+	pthread_t thread;
+	uint64_t len;
+	void *p;
+	int ret;
+
+	memlink_init(&link, 65536, 65536);
+	ch = memlink_chan(&link, 0);
+	ch->timeout_ms = 300;
+	ivring_chan_reserve(ch, 65536, &p, &len);
+	ivring_chan_fill(ch, 65536);
+	ivring_chan_flush(ch);
+	if (pthread_create(&thread, NULL, slow_thread, &link))
+		exit(1);
+	ret = ivring_chan_reserve(ch, 4096, &p, &len);
+	ok(!ret && len == 4096, "less than a batch, but enough, is no timeout: %d", ret);
+	ivring_chan_fill(ch, 4096);
+	ret = ivring_chan_reserve(ch, 1, &p, &len);
+	ok(ret == -ETIMEDOUT, "nothing at all is one");
+	pthread_join(thread, NULL);
+	memlink_destroy(&link);
 }
 
 /* The agent's file system fails in the middle: the client must hear why. */
@@ -394,6 +512,22 @@ static size_t make_put(uint8_t *buf, const char *path, size_t path_len, uint64_t
 	return len + sizeof(w) + path_len;
 }
 
+/* A client that asks for one thing after the other does not keep the agent alive. */
+static void test_stop(void)
+{
+	uint8_t buf[1024];
+	size_t n = make_frame(buf, 0, FRAME_HELLO, 0, 1, 1);
+	struct pair p;
+
+	n += make_frame(buf + n, 1, FRAME_PUT, 500, 0, 0);
+	pair_start(&p, 65536, 65536);
+	raw_send(&p, buf, n);
+	stop_signal = SIGTERM;
+	pair_run(&p);
+	ok(pair_end(&p) == -STATUS_INTERRUPTED, "a signal ends an agent that never waits");
+	stop_signal = 0;
+}
+
 /* What the agent answers to @buf. */
 static void hostile(const char *what, const uint8_t *buf, size_t len, int code)
 {
@@ -433,6 +567,11 @@ static void test_hostile(void)
 	hostile("a name with a NUL", buf, n, STATUS_PROTOCOL);
 	n = hello + make_put(buf + hello, "neg", 3, -1ULL);
 	hostile("a negative size", buf, n, STATUS_PROTOCOL);
+	n = hello + make_put(buf + hello, "evil", 4, 100);
+	buf[hello + FRAME_SIZE + offsetof(struct wire_file, reserved)] = 1;
+	hostile("a reserved field that is not zero", buf, n, STATUS_PROTOCOL);
+	n = hello + make_frame(buf + hello, 1, FRAME_GET, 0, 0, 1);
+	hostile("an argument that is none", buf, n, STATUS_PROTOCOL);
 	put = hello + make_put(buf + hello, "evil", 4, 100);
 	n = put + make_frame(buf + put, 2, FRAME_DATA, 10, 5, 0);
 	hostile("a gap", buf, n + 10, STATUS_PROTOCOL);
@@ -543,8 +682,12 @@ int main(void)
 	test_sparse(1024 * 1024 * MIB, HASH_BLOCKS);
 	test_calls();
 	test_policy();
+	test_umask();
+	test_sync_unreadable();
+	test_slow_peer();
 	test_write_fails();
 	test_changes();
+	test_stop();
 	test_hostile();
 	test_departures();
 	test_fuzz(2000);

@@ -3,16 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <endian.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "ivshmem-server.h"
 #include "tap.h"
 
@@ -31,13 +34,13 @@ struct fake_host {
 };
 
 static int fake_attach(void *priv, int memfd, unsigned int id, const int *eventfds,
-		       unsigned int vectors)
+		       unsigned int vectors, struct status *st)
 {
 	struct fake_host *h = priv;
 	struct stat stat;
 
 	if (fstat(memfd, &stat) || stat.st_size != REGION || vectors != VECTORS)
-		return -EINVAL;
+		return status_set(st, STATUS_FAIL, "unexpected");
 	h->attaches++;
 	h->id = id;
 	h->eventfd = eventfds[0];
@@ -364,6 +367,80 @@ static void test_socket(void)
 	unlink(path);
 }
 
+/* No file descriptor is free: that must not become a loop. */
+static void test_no_files(struct ivshmem_server *server)
+{
+	struct ivshmem_config config = config_for("files", NULL);
+	struct pollfd pfd = { .fd = ivshmem_server_fd(server), .events = POLLIN };
+	struct rlimit old, limit;
+	struct status st;
+	bool quiet;
+	int a;
+
+	ivshmem_link_add(server, &config, make_memfd(), &st);
+	a = dial("files");
+	getrlimit(RLIMIT_NOFILE, &old);
+	limit = old;
+	limit.rlim_cur = a;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	ivshmem_server_dispatch(server);
+	quiet = poll(&pfd, 1, 100) == 0;
+	setrlimit(RLIMIT_NOFILE, &old);
+	ok(quiet, "without free file descriptors the server pauses");
+	ok(poll(&pfd, 1, 5000) == 1, "and looks again");
+	ivshmem_server_dispatch(server);
+	ivshmem_server_dispatch(server);
+	ok(greeted(a, 0, -1), "and serves who waited");
+	close(a);
+	ivshmem_server_dispatch(server);
+}
+
+static void test_attach_errors(void)
+{
+	static const struct {
+		int err, code;
+		const char *cure;
+	} cases[] = {
+		{ EPERM, STATUS_ACCESS, "root" },
+		{ EBUSY, STATUS_FAIL, "already" },
+		{ EBADF, STATUS_FAIL, "release" },
+		{ EINVAL, STATUS_FAIL, "release" },
+		{ EMEDIUMTYPE, STATUS_FAIL, "release" },
+		{ ETXTBSY, STATUS_FAIL, "release" },
+		{ EFBIG, STATUS_USAGE, "--size" },
+		{ EBADMSG, STATUS_FAIL, "release" },
+		{ EPROTONOSUPPORT, STATUS_VERSION, "update" },
+		{ ENOTUNIQ, STATUS_USAGE, "--channels" },
+		{ ENOMEM, STATUS_NO_SPACE, "RLIMIT_MEMLOCK" },
+		{ ENOSPC, STATUS_FAIL, "other servers" },
+		{ EACCES, STATUS_ACCESS, "memory" },
+		{ EFAULT, STATUS_FAIL, "release" },
+		{ EINTR, STATUS_INTERRUPTED, "signal" },
+		{ ENOTTY, STATUS_VERSION, "update" },
+		{ EIO, STATUS_FAIL, "" },
+	};
+	struct status st;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ok(host_attach_failed(cases[i].err, &st) == -cases[i].code &&
+		   strstr(st.text, cases[i].cure), "ATTACH, code %d: %s", st.code, st.text);
+	ok(host_open_failed(ENOENT, &st) == -STATUS_NO_LINK && strstr(st.text, "modprobe"),
+	   "no module: %s", st.text);
+	ok(host_open_failed(EACCES, &st) == -STATUS_ACCESS, "no permission: %s", st.text);
+	ok(host_open_failed(EMFILE, &st) == -STATUS_FAIL, "anything else: %s", st.text);
+}
+
+static void test_bad_dir(struct ivshmem_server *server)
+{
+	struct ivshmem_config config = config_for("lost", NULL);
+	struct status st;
+
+	config.socket_dir = "/tmp/ivring-no/such";
+	ok(!ivshmem_link_add(server, &config, make_memfd(), &st) && st.code == STATUS_DEST,
+	   "no directory for the socket: %s", st.text);
+}
+
 int main(void)
 {
 	struct ivshmem_server *server;
@@ -378,6 +455,9 @@ int main(void)
 	test_two_guests(server);
 	test_slow_guest(server);
 	test_socket();
+	test_no_files(server);
+	test_attach_errors();
+	test_bad_dir(server);
 	test_id_exhaustion(server);
 	ivshmem_server_free(server);
 	ok(!rmdir(dir), "the directory is empty at the end");
