@@ -2,80 +2,117 @@
 #
 # For people. Kbuild has the facts for the kernel's own build.
 
-# The running kernel where its headers are installed, else the newest that is.
-KVER ?= $(shell if [ -e /lib/modules/$$(uname -r)/build ]; then uname -r; else \
-	ls -d /lib/modules/*/build 2>/dev/null | sort -V | tail -n 1 | cut -d/ -f4; fi)
+comma := ,
+ifneq ($(words [$(CURDIR)]),1)
+$(error the path of the clone has a space, which the kernel's build cannot take: $(CURDIR))
+endif
+ifneq ($(findstring $(comma),$(CURDIR))$(findstring :,$(CURDIR)),)
+$(error the path of the clone has a comma or colon, which QEMU or the kernel's build cannot take)
+endif
+
+# Looked up at each use: the headers may have been installed a moment ago.
+KVER ?= $(shell scripts/kver run)
 KDIR ?= /lib/modules/$(KVER)/build
+kver_given := $(filter command environment,$(origin KVER))
+# What runs in the lab is built for the lab's kernel, whatever kernel runs here.
+LAB_KVER = $(if $(kver_given),$(KVER),$(shell scripts/kver lab))
 JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 DESTDIR ?=
 LAB := selftests/lab/lab
-# The lab boots the kernel that the modules are built for.
-export IVRING_KVER = $(KVER)
+# depmod and friends are not in everybody's path.
+export PATH := $(PATH):/usr/sbin:/sbin
+# Below "make -jN" all share its N jobs.
+jobs = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
+MAKEFLAGS += --no-print-directory
+# Needs no headers, and leaves alone what is below build/.
+clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o \
+		-name '*.order' -o -name '.*.cmd' \) -delete; rm -f Module.symvers modules.order .*.cmd
+in_lab = IVRING_KVER=$(LAB_KVER)
 
-.PHONY: all modules tools selftests demo check check-native check-lab lab install uninstall clean help \
-	deps-build deps-lab deps-check
-
+.PHONY: all modules tools selftests demo check check-native check-lab lab install uninstall \
+	clean help
 .DEFAULT_GOAL := all
 
-all: modules tools	## the modules and the tool
+all: deps-tools-modules	## the modules and the tool
+	@$(MAKE) build-modules build-tools
 
-modules: deps-build	## ivring.ko, ivring_host.ko, ivring_guest.ko, ivring_loop.ko
-	@$(MAKE) --no-print-directory kbuild
+modules: deps-modules	## ivring.ko, ivring_host.ko, ivring_guest.ko, ivring_loop.ko
+	@$(MAKE) build-modules
 
-# In a make of its own: KVER is looked up again after the headers were installed.
-.PHONY: kbuild
-kbuild:
-	@[ -e "$(KDIR)" ] || { echo "no headers for kernel '$(KVER)': apt-get install linux-headers-amd64" >&2; exit 1; }
-	$(MAKE) -C $(KDIR) M=$(CURDIR) -j$(JOBS) modules
+tools: deps-tools	## build/tools/ivring
+	@$(MAKE) build-tools
 
-tools: deps-build	## build/tools/ivring
-	$(MAKE) -C tools -j$(JOBS)
+selftests: deps-tools	## the test programs
+	@$(MAKE) build-selftests
 
-selftests: deps-build	## the test programs
-	$(MAKE) -C selftests -j$(JOBS)
+demo: deps-tools-modules-lab	## push a file host -> guest -> host through the ring, in the lab
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
+	@$(in_lab) $(LAB) run -p -t 600 selftests/demo.sh && echo "demo: ok"
 
-demo: deps-build deps-lab	## push a file host -> guest -> host through the ring, in the lab
-	@$(MAKE) --no-print-directory all
-	@$(LAB) run -p -t 600 selftests/demo.sh && echo "demo: ok"
+check: deps-tools-modules-lab-check	## every test
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
+	@$(in_lab) selftests/run native lab
 
-check: deps-build deps-lab deps-check	## every test
-	@$(MAKE) --no-print-directory all selftests
-	@selftests/run native lab
+check-native: deps-tools-modules-check	## the tests that need no VM
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
+	@$(in_lab) selftests/run native
 
-check-native: deps-build deps-check	## the tests that need no VM
-	@$(MAKE) --no-print-directory all selftests
-	@selftests/run native
+check-lab: deps-tools-modules-lab	## the tests in the lab
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
+	@$(in_lab) selftests/run lab
 
-check-lab: deps-build deps-lab	## the tests in the lab
-	@$(MAKE) --no-print-directory all selftests
-	@selftests/run lab
+lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, linked
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
+	@$(in_lab) $(LAB) tmux --setup selftests/pair/up.sh
 
-lab: deps-build deps-lab	## two shells to play in: a KVM host and its guest
-	@$(MAKE) --no-print-directory all
-	@$(LAB) tmux
-
-install: all	## into the running kernel's module tree and PREFIX (/usr/local)
-	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
-	install -D -m 755 build/tools/ivring $(DESTDIR)$(PREFIX)/sbin/ivring
+# Modules of a kernel that does not run here are of no use here, unless asked for.
+install: deps-tools-modules	## into the running kernel's module tree and PREFIX (/usr/local)
+	@[ -n "$(kver_given)" ] || [ "$(KVER)" = "$$(uname -r)" ] || { \
+		echo "install: there are no headers for the running kernel $$(uname -r), so" \
+			"modules would be for '$(KVER)'." >&2; \
+		echo "Boot a kernel that has headers (apt-get install linux-image-amd64" \
+			"linux-headers-amd64), or say 'make install KVER=$(KVER)'." >&2; exit 1; }
+	@$(MAKE) build-modules build-tools
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
+	install -D -m 755 build/tools/ivring $(DESTDIR)$(PREFIX)/bin/ivring
 	install -D -m 644 Documentation/man/ivring.1 $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)
 
 uninstall:	## what install put there
-	rm -f $(DESTDIR)$(PREFIX)/sbin/ivring $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
-	rm -f $(foreach m,ivring ivring_loop ivring_host ivring_guest,$(wildcard $(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/$(m).ko*))
+	rm -f $(DESTDIR)$(PREFIX)/bin/ivring $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
+	rm -f $(wildcard $(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring.ko* \
+		$(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring_*.ko*)
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)
 
 clean:	## everything that was built (the lab's images stay, see Documentation/lab.rst)
-	[ ! -e "$(KDIR)" ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+	@$(clean_modules)
 	rm -rf build
 
-deps-build:
-	@scripts/deps build
-deps-lab:
-	@scripts/deps lab
-deps-check:
-	@scripts/deps check
+# What follows is built without a look at packages.
+.PHONY: build-modules build-tools build-selftests
+
+# Objects in the tree are for one kernel at a time, and kbuild cannot tell a header
+# of one kernel from the same header of another.
+build-modules:
+	@[ -e "$(KDIR)" ] || { \
+		echo "no headers for kernel '$(KVER)': apt-get install linux-headers-$(or $(KVER),amd64)," \
+			"or name a kernel that has some: make KVER=..." >&2; exit 1; }
+	@[ -n "$(kver_given)" ] || [ "$(origin KDIR)" != file ] || [ "$(KVER)" = "$$(uname -r)" ] || \
+		echo "modules: for kernel $(KVER); there are no headers for the running $$(uname -r)" >&2
+	@[ "$$(cat build/kdir 2>/dev/null)" = "$(realpath $(KDIR))" ] || { \
+		$(clean_modules); mkdir -p build; echo "$(realpath $(KDIR))" >build/kdir; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(jobs) modules
+
+build-tools:
+	$(MAKE) -C tools $(jobs)
+
+build-selftests:
+	$(MAKE) -C selftests $(jobs)
+
+# deps-GROUP-GROUP...: one call for all, as package tools are slow to start
+deps-%:
+	@scripts/deps $(subst -, ,$*)
 
 help:	## this
 	@echo "Targets:"
