@@ -10,8 +10,6 @@
 # outlives the VMs, and is /results in the guests.
 
 RESULTS=${RESULTS:-/results}
-SRC=/src
-: "${SRC}"
 LAB_RUN=/run/lab
 
 lab_guest_name()
@@ -54,30 +52,47 @@ guest_dead()
 	! guest_alive
 }
 
+# lab_guest_devices NAME KERNEL-DIR: one per line, as arguments of QEMU
+lab_guest_devices()
+{
+	local name=$1 kernel=$2 scratch=/scratch/$1.img root kernel_disk
+
+	root=$(lab_disk root) && kernel_disk=$(lab_disk "${kernel##*/}") || return
+	rm -f "$scratch"
+	truncate -s "${GUEST_SCRATCH:-16G}" "$scratch" || return
+	mke2fs -q -t ext4 -O ^has_journal -m 0 \
+		-E lazy_itable_init=1,root_owner=0:0 "$scratch" || return
+	printf '%s\n' \
+		-drive "if=none,id=root,format=raw,readonly=on,file=$root,file.locking=off" \
+		-device virtio-blk-pci,drive=root,serial=root \
+		-drive "if=none,id=kernel,format=raw,readonly=on,file=$kernel_disk,file.locking=off" \
+		-device virtio-blk-pci,drive=kernel,serial=kernel \
+		-drive "if=none,id=scratch,format=raw,cache=unsafe,discard=unmap,file=$scratch" \
+		-device virtio-blk-pci,drive=scratch,serial=scratch \
+		-fsdev local,id=src,path=/src,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=src,mount_tag=src \
+		-fsdev "local,id=results,path=$RESULTS,security_model=none,multidevs=remap" \
+		-device virtio-9p-pci,fsdev=results,mount_tag=results \
+		-device "vhost-vsock-pci,guest-cid=$((3 + ${name#vm}))"
+}
+
 # guest_start [QEMU ARGS...]: starts the guest and returns; guest_wait waits
 # until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL
 # and GUEST_APPEND (kernel command line) change it.
 guest_start()
 {
-	local name dir cid kernel=/kernel kernel_disk key scratch
+	local name dir=$RESULTS kernel=/kernel key devices
 
 	name=$(lab_guest_name) || return
 	if guest_alive; then
 		echo "$name runs already" >&2
 		return 1
 	fi
-	dir=$RESULTS
-	cid=$((3 + ${name#vm}))
 	[ ! -e /guest-kernel/vmlinuz ] || kernel=/guest-kernel
-	kernel_disk=$(lab_disk "${kernel##*/}") || return
 	key=$(cut -d' ' -f2 /lab/guest_key.pub)
 	rm -f "$LAB_RUN/$name".{pid,ssh} "$dir/.$name-ready"
-
-	scratch=/scratch/$name.img
-	rm -f "$scratch"
-	truncate -s "${GUEST_SCRATCH:-16G}" "$scratch" || return
-	mke2fs -q -t ext4 -O ^has_journal -m 0 \
-		-E lazy_itable_init=1,root_owner=0:0 "$scratch" || return
+	devices=$(lab_guest_devices "$name" "$kernel") || return
+	mapfile -t devices <<<"$devices"
 
 	# The guest's memory is there from the start: the first use of a page through
 	# two levels of paging costs more than the copy that is to be measured.
@@ -92,18 +107,7 @@ guest_start()
 		-append "lab.role=guest lab.name=$name lab.key=$key $(lab_cmdline) ${GUEST_APPEND:-}" \
 		-chardev "file,id=console,path=$dir/$name-console.log,append=on" \
 		-serial chardev:console \
-		-monitor "unix:$LAB_RUN/$name.mon,server=on,wait=off" \
-		-drive "if=none,id=root,format=raw,readonly=on,file=$(lab_disk root),file.locking=off" \
-		-device virtio-blk-pci,drive=root,serial=root \
-		-drive "if=none,id=kernel,format=raw,readonly=on,file=$kernel_disk,file.locking=off" \
-		-device virtio-blk-pci,drive=kernel,serial=kernel \
-		-drive "if=none,id=scratch,format=raw,cache=unsafe,discard=unmap,file=$scratch" \
-		-device virtio-blk-pci,drive=scratch,serial=scratch \
-		-fsdev local,id=src,path=/src,security_model=none,readonly=on,multidevs=remap \
-		-device virtio-9p-pci,fsdev=src,mount_tag=src \
-		-fsdev "local,id=results,path=$dir,security_model=none,multidevs=remap" \
-		-device virtio-9p-pci,fsdev=results,mount_tag=results \
-		-device "vhost-vsock-pci,guest-cid=$cid" \
+		-monitor "unix:$LAB_RUN/$name.mon,server=on,wait=off" "${devices[@]}" \
 		"$@" </dev/null >"$dir/$name-qemu.log" 2>&1
 	wait_for 10 test -s "$LAB_RUN/$name.pid"
 }
@@ -147,7 +151,7 @@ lab_guest_ssh()
 	ssh -F none -S "$LAB_RUN/$name.ssh" -i "/lab/guest_key" -l root \
 		-o BatchMode=yes -o LogLevel=ERROR -o StrictHostKeyChecking=no \
 		-o UserKnownHostsFile=/dev/null -o GSSAPIAuthentication=no \
-		-o ServerAliveInterval=10 -o ServerAliveCountMax=6 \
+		-o ConnectTimeout=30 -o ServerAliveInterval=10 -o ServerAliveCountMax=6 \
 		-o SendEnv="TERM RESULTS" \
 		-o ProxyCommand="socat - VSOCK-CONNECT:$((3 + ${name#vm})):22" "$@"
 }
@@ -169,12 +173,12 @@ guest_wait()
 	local name
 
 	name=$(lab_guest_name) || return
-	if ! wait_for "${1:-90}" lab_guest_up "$name" || guest_dead; then
+	if ! wait_for "${1:-${LAB_BOOT_SECONDS:-120}}" lab_guest_up "$name" || guest_dead; then
 		echo "$name did not come up:" >&2
 		tail -n 5 "$RESULTS/$name-qemu.log" "$RESULTS/$name-console.log" >&2
 		return 1
 	fi
-	if ! wait_for 20 lab_guest_connect "$name"; then
+	if ! wait_for 60 lab_guest_connect "$name"; then
 		echo "no shell on $name: $(<"$LAB_RUN/$name.log")" >&2
 		return 1
 	fi
