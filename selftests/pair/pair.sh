@@ -51,15 +51,6 @@ code_is()
 	return 1
 }
 
-# Seconds as the clock shows them, with a fraction.
-now()
-{
-	local t
-
-	read -r t _ </proc/uptime
-	echo "$t"
-}
-
 load_host()
 {
 	insmod /src/kmod-core/ivring.ko && insmod /src/kmod-host/ivring_host.ko
@@ -80,11 +71,18 @@ unload_guest()
 	guest 'rmmod ivring_guest && rmmod ivring'
 }
 
+serve_is_ready()
+{
+	grep -q 'serve: ready$' "$RESULTS/serve.log" || [ ! -e "/proc/$serve_pid" ]
+}
+
+# A server that was killed leaves its socket behind: only the log tells. In its
+# own session the server survives the shell that started it.
 serve_start()
 {
-	"$IVRING" serve "$@" vm0 >"$RESULTS/serve.log" 2>&1 </dev/null &
+	setsid "$IVRING" serve "$@" vm0 >"$RESULTS/serve.log" 2>&1 </dev/null &
 	serve_pid=$!
-	wait_for 10 test -S "$PAIR_SOCKET"
+	wait_for 10 serve_is_ready && [ -e "/proc/$serve_pid" ]
 }
 
 serve_stop()
@@ -135,7 +133,7 @@ pair_down()
 	guest_agent_stop && unload_guest && guest_shutdown && serve_stop && unload_host
 }
 
-# stat LINK-OR-CHANNEL COUNTER
+# stat_of LINK-OR-CHANNEL COUNTER
 stat_of()
 {
 	cat "/sys/class/ivring/$1/stats/$2"
@@ -144,4 +142,20 @@ stat_of()
 guest_stat_of()
 {
 	guest "cat /sys/class/ivring/$1/stats/$2"
+}
+
+# Wake-ups that only the safety timer brought, on all channels: there should be none.
+rescued_total()
+{
+	awk '{ n += $1 } END { print NR ? n + 0 : "unknown" }' /sys/class/ivring/ivring0c*/stats/rescued
+}
+
+guest_rescued_total()
+{
+	guest "$(declare -f rescued_total); rescued_total"
+}
+
+none_rescued()
+{
+	[ "$(rescued_total)" = 0 ] && [ "$(guest_rescued_total)" = 0 ]
 }

@@ -99,15 +99,44 @@ ok "no file is left here" [ -z "$(ls -A /tmp/full)" ]
 umount /tmp/full
 ok "after full disks, transfers work" works
 
-# The client is killed in the middle.
-"$IVRING" push --quiet /tmp/big vm0:victim &
-client=$!
+mark_here()
+{
+	sent=$(stat_of ivring0c0 tx_bytes)
+	received=$(stat_of ivring0c0 rx_bytes)
+}
+
+# More has gone one way since mark_here than a transfer begins with.
 moving()
 {
-	[ "$(stat_of ivring0c0 tx_bytes)" -gt $((sent + (4 << 20))) ]
+	[ "$(stat_of ivring0c0 tx_bytes)" -gt $((sent + (4 << 20))) ] ||
+		[ "$(stat_of ivring0c0 rx_bytes)" -gt $((received + (4 << 20))) ]
 }
-sent=$(stat_of ivring0c0 tx_bytes)
-wait_for 10 moving
+
+# push_big, pull_big: in the middle of a transfer, whose process is $client
+push_big()
+{
+	mark_here
+	"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
+	client=$!
+	wait_for 10 moving
+}
+
+pull_big()
+{
+	mark_here
+	"$IVRING" pull --quiet vm0:big /tmp/victim 2>>"$RESULTS/commands.log" &
+	client=$!
+	wait_for 10 moving
+}
+
+# The process of the agent that transfers, not the one that looks after it.
+guest_agent_child_kill()
+{
+	guest 'pkill -KILL -P $(cat /run/agent.pid)'
+}
+
+# The client is killed in the middle.
+push_big
 kill -KILL $client
 wait $client 2>/dev/null
 ok "a push was killed; the next works" works
@@ -115,7 +144,7 @@ ok "no file under the final name" absent victim
 ok "no temporary file" no_litter
 
 # Interrupted as a person does it.
-sent=$(stat_of ivring0c0 tx_bytes)
+mark_here
 # A background job of a shell ignores SIGINT; setsid's child does not inherit that here.
 setsid env --default-signal=INT "$IVRING" push --quiet /tmp/big vm0:victim &
 client=$!
@@ -125,17 +154,34 @@ ok "Ctrl-C ends with 130" code_is 130 wait $client
 ok "no file after Ctrl-C" absent victim
 ok "after Ctrl-C, transfers work" works
 
-# The agent is killed in the middle.
-sent=$(stat_of ivring0c0 tx_bytes)
-"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
-client=$!
-wait_for 10 moving
+# The part of the agent that transfers is killed in the middle; the other part
+# starts it again. On tmpfs, which can have files without a name, nothing is left.
+push_big
+ok "the agent's child is killed" guest_agent_child_kill
+ok "that is: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "no file after the child's death" absent victim
+ok "and no temporary file" no_litter
+ok "the agent goes on, transfers work" wait_for 10 works
+
+guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
+pull_big
+ok "the agent's child is killed while it sends" guest_agent_child_kill
+ok "that is: peer gone, too" within 15 code_is $PEER_GONE wait $client
+ok "no file here" [ ! -e /tmp/victim ]
+ok "nor a temporary one" [ -z "$(find /tmp -maxdepth 1 -name '.*ivring*')" ]
+ok "transfers work after that" wait_for 10 works
+guest rm "$PAIR_GUEST_ROOT/big"
+
+# All of the agent is: when the part that looks after the other dies, both go.
+push_big
+child=$(guest 'pgrep -P $(cat /run/agent.pid)')
 guest_agent_stop -KILL
 ok "the agent was killed: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "its child goes with it" wait_for 5 guest "[ ! -e /proc/$child ]"
 ok "no file after the agent's death" absent victim
+ok "no temporary file either" no_litter
 guest_agent
 ok "with a new agent, transfers work" works
-ok "what the dead agent left is gone" no_litter
 
 # The agent allows one direction only.
 guest_agent_stop
@@ -148,20 +194,8 @@ ok "transfers work" works
 
 # QEMU is killed in the middle, in both directions.
 for direction in push pull; do
-	sent=$(stat_of ivring0c0 tx_bytes)
-	received=$(stat_of ivring0c0 rx_bytes)
-	if [ $direction = push ]; then
-		"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
-	else
-		guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
-		"$IVRING" pull --quiet vm0:big /tmp/victim 2>>"$RESULTS/commands.log" &
-		moving()
-		{
-			[ "$(stat_of ivring0c0 rx_bytes)" -gt $((received + (4 << 20))) ]
-		}
-	fi
-	client=$!
-	wait_for 10 moving
+	guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
+	"${direction}_big"
 	guest_kill
 	ok "QEMU was killed during $direction: peer gone" within 15 code_is $PEER_GONE wait $client
 	ok "no file here" [ ! -e /tmp/victim ]
@@ -188,14 +222,7 @@ ok "the link is up after a reset" wait_for 10 link_is up
 ok "transfers work after a reset" works
 
 # The server is killed: the link goes away, and comes back with a new server.
-"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
-client=$!
-sent=$(stat_of ivring0c0 tx_bytes)
-moving()
-{
-	[ "$(stat_of ivring0c0 tx_bytes)" -gt $((sent + (4 << 20))) ]
-}
-wait_for 10 moving
+push_big
 serve_stop -KILL 2>/dev/null
 ok "the server was killed: peer gone" within 15 code_is $PEER_GONE wait $client
 ok "the guest sees it" wait_for 15 guest '[ "$(cat /sys/class/ivring/ivring0/state)" = waiting ]'
