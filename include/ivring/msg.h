@@ -253,6 +253,22 @@ static inline int ivring_msg_next(struct ivring_msg_rx *m, const void **payload,
 }
 
 /**
+ * ivring_msg_prefetch() - fetch where the next message will be
+ * @m: the consumer
+ *
+ * For who spins: a look at the index and this, again and again. Then index and
+ * message travel at the same time, not one after the other. A header of eight
+ * bytes and 64 of payload lie in two lines.
+ */
+static inline void ivring_msg_prefetch(const struct ivring_msg_rx *m)
+{
+	const u8 *record = m->data + ((m->rx->cons + m->taken) & (m->rx->size - 1));
+
+	prefetch(record);
+	prefetch(record + 64);
+}
+
+/**
  * ivring_msg_release() - give all messages that were taken back to the producer
  * @m: the consumer
  *

@@ -91,7 +91,7 @@ static inline u32 ivring_spin_budget(struct ivring_spin *spin, u32 max_ns)
  * @spin: the direction's state
  * @max_ns: the limit as set at this moment
  * @budget_ns: what ivring_spin_budget() allowed, not zero
- * @waited_ns: how long it was from the begin of the spin to the end of the wait
+ * @waited_ns: from the begin of the spin to the end of the wait, unless @paid
  * @paid: the spin saw what was waited for, no sleep was needed
  */
 static inline void ivring_spin_result(struct ivring_spin *spin, u32 max_ns, u32 budget_ns,
