@@ -144,7 +144,12 @@ TEST_F(talk, full_ring)
 
 TEST_F(peer, timeout_values)
 {
-	EXPECT_TRUE(link_attr_is(self->p.link, "peer_timeout_ms", "10000"));
+	struct region r;
+
+	ASSERT_EQ(0, region_create(&r, 65536, 1));
+	ASSERT_EQ(0, region_attach(&r));
+	EXPECT_TRUE(link_attr_is(r.link, "peer_timeout_ms", "10000"));
+	region_destroy(&r);
 	EXPECT_EQ(-EINVAL, link_attr_set(self->p.link, "peer_timeout_ms", "1"));
 	EXPECT_EQ(-EINVAL, link_attr_set(self->p.link, "peer_timeout_ms", "2999"));
 	EXPECT_EQ(-EINVAL, link_attr_set(self->p.link, "peer_timeout_ms", "-1"));

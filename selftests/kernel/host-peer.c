@@ -156,6 +156,7 @@ TEST_F(peer, mismatch)
 	EXPECT_TRUE(MISMATCH(vectors, 0));
 	EXPECT_TRUE(MISMATCH(vectors, IVRING_WIRE_VECTORS_MAX + 1));
 	EXPECT_TRUE(MISMATCH(vectors, ~0U));
+	EXPECT_TRUE(MISMATCH(id, HOST_ID));
 
 	peer_set_side(&self->p, IVRING_WIRE_SIDE_DOWN, 0);
 	self->p.own->version = htole32(7);
@@ -179,6 +180,32 @@ TEST_F(peer, mismatch)
 	ASSERT_TRUE(peer_link_is(&self->p, "up"));
 	ASSERT_EQ(0, ch_link_info(fd, &info));
 	EXPECT_EQ(1, info.wire_version);
+	close(fd);
+}
+
+/* Who waits for a peer is told that this one will not do. */
+TEST_F(peer, sleepers_meet_a_mismatch)
+{
+	pid_t reader, waiter, poller;
+	int fd;
+	char c;
+
+	peer_set_side(&self->p, IVRING_WIRE_SIDE_DOWN, 0);
+	ASSERT_TRUE(peer_link_is(&self->p, "waiting"));
+	fd = channel_open(self->p.link, 0, O_RDWR);
+	ASSERT_LE(0, fd);
+	reader = child_run(read(fd, &c, 1) < 0 ? -errno : 99);
+	waiter = child_run(ch_wait(fd, IVRING_WAIT_CONNECTED, FOREVER));
+	poller = child_run(ch_poll(fd, POLLIN, -1) & POLLERR ? 0 : 99);
+	ASSERT_TRUE(child_asleep(reader, SYS_read));
+	ASSERT_TRUE(child_asleep(waiter, SYS_ioctl));
+	ASSERT_TRUE(child_asleep(poller, SYS_poll));
+	self->p.own->version = htole32(9);
+	self->p.own->version_min = htole32(9);
+	peer_set_side(&self->p, IVRING_WIRE_SIDE_READY, ++self->p.epoch);
+	EXPECT_EQ(EPROTONOSUPPORT, child_end(reader, PATIENCE_MS));
+	EXPECT_EQ(EPROTONOSUPPORT, child_end(waiter, PATIENCE_MS));
+	EXPECT_EQ(0, child_end(poller, PATIENCE_MS));
 	close(fd);
 }
 
@@ -563,6 +590,38 @@ TEST_F(talk, peer_goes_down)
 	EXPECT_EQ(SLEEPERS, sleepers_end(pid, ECONNRESET, 2000));
 	EXPECT_TRUE(all_fail(self->fd, -ECONNRESET));
 	EXPECT_TRUE(peer_link_is(&self->p, "waiting"));
+}
+
+/* Gone without a word and all traces wiped: that is no end of file. */
+TEST_F(talk, peer_dies_unseen)
+{
+	char c;
+
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 10, 1));
+	ASSERT_EQ(0, pattern_read(self->fd, 10, 10, 1, 0));
+	__atomic_store_n(&self->p.own->epoch, 0, __ATOMIC_SEQ_CST);
+	WRITE_ONCE(self->p.own->state, htole32(IVRING_WIRE_SIDE_DOWN));
+	__atomic_store_n(&self->c.own->epoch, 0, __ATOMIC_SEQ_CST);
+	pc_set_ack(&self->c, 0);
+	EXPECT_EQ(-ECONNRESET, SYS(read(self->fd, &c, 1)));
+	EXPECT_EQ(-ECONNRESET, SYS(write(self->fd, &c, 1)));
+}
+
+/* The peer may still be reading what an earlier life of this side sent. */
+TEST_F(talk, attach_leaves_the_data)
+{
+	size_t size = self->p.r.size - self->p.geo.data_offset;
+	char *data = self->p.r.map + self->p.geo.data_offset;
+
+	close(self->fd);
+	close(self->p.r.host);
+	pattern_fill(data, size, 11, 0);
+	self->p.r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, region_attach(&self->p.r));
+	EXPECT_EQ(-1, pattern_check(data, size, 11, 0));
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	EXPECT_EQ(-1, pattern_check(data, size, 11, 0));
 }
 
 /* What a peer sent in full before it left stays readable. */

@@ -249,6 +249,28 @@ TEST_F(host, unsealed)
 	EXPECT_EQ(0, locked_kib());
 }
 
+TEST_F(host, not_to_be_written)
+{
+	char path[64];
+	int fd;
+
+	fd = region_memfd(SIZE, 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(sizeof(*self->sb), pwrite(fd, self->sb, sizeof(*self->sb), 0));
+	ASSERT_EQ(0, region_seal(fd));
+	ASSERT_EQ(0, SYS(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE)));
+	self->a.memfd = fd;
+	EXPECT_EQ(-EPERM, host_attach(self->r.host, &self->a));
+	close(fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->r.memfd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	self->a.memfd = fd;
+	EXPECT_EQ(-EACCES, host_attach(self->r.host, &self->a));
+	close(fd);
+	EXPECT_EQ(0, locked_kib());
+}
+
 TEST_F(host, odd_sizes)
 {
 	const size_t sizes[] = { 0, 4096, 32768, 65537, 96 << 10, SIZE - 1, SIZE + 4096, 3 << 20 };
