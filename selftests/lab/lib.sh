@@ -93,6 +93,7 @@ guest_start()
 	rm -f "$LAB_RUN/$name".{pid,ssh} "$dir/.$name-ready"
 	devices=$(lab_guest_devices "$name" "$kernel") || return
 	mapfile -t devices <<<"$devices"
+	lab_guest_remember "$name" "$@"
 
 	# The guest's memory is there from the start: the first use of a page through
 	# two levels of paging costs more than the copy that is to be measured.
@@ -167,12 +168,63 @@ lab_guest_connect()
 	guest_dead || lab_guest_ssh "$1" -M -f -N guest </dev/null >"$LAB_RUN/$1.log" 2>&1
 }
 
+# What guest_again needs: how the guest was started, and where its logs stood.
+lab_guest_remember()
+{
+	local name=$1 log
+
+	shift
+	printf '%s\0' "$@" >"$LAB_RUN/$name.args"
+	for log in console dmesg; do
+		stat -c %s "$RESULTS/$name-$log.log" 2>/dev/null || echo 0
+	done >"$LAB_RUN/$name.logs"
+}
+
+# An emulated CPU of the guest may stop for good while it boots (its kernel tells
+# of an RCU stall with no tick on that CPU). Nothing of ivring is loaded then:
+# say so, put the logs of that boot aside, and boot again.
+lab_guest_again()
+{
+	local name=$1 log at n=1
+	local -a args sizes
+
+	grep -q 'QEMU TCG' /proc/cpuinfo || return
+	while [ -e "$RESULTS/$name-failed-boot-$n" ]; do
+		n=$((n + 1))
+	done
+	[ "$n" -le 2 ] || return
+	echo "# $name did not boot, failure $n: the emulator; again" >&2
+	mapfile -t sizes <"$LAB_RUN/$name.logs"
+	mapfile -d '' -t args <"$LAB_RUN/$name.args"
+	guest_kill || return
+	for log in console dmesg; do
+		at=${sizes[0]}
+		sizes=("${sizes[@]:1}")
+		tail -c "+$((at + 1))" "$RESULTS/$name-$log.log" \
+			>>"$RESULTS/$name-failed-boot-$n" 2>/dev/null
+		truncate -s "$at" "$RESULTS/$name-$log.log"
+	done
+	# An empty list was written as one empty word.
+	[ "${#args[@]}" -gt 1 ] || [ -n "${args[0]:-}" ] || args=()
+	guest_start "${args[@]}"
+}
+
 # guest_wait [SECONDS]: until the guest answers (or its QEMU is gone).
 guest_wait()
 {
 	local name
 
 	name=$(lab_guest_name) || return
+	until lab_guest_answers "$name" "$@"; do
+		lab_guest_again "$name" || return
+	done
+}
+
+lab_guest_answers()
+{
+	local name=$1
+
+	shift
 	if ! wait_for "${1:-${LAB_BOOT_SECONDS:-120}}" lab_guest_up "$name" || guest_dead; then
 		echo "$name did not come up:" >&2
 		tail -n 5 "$RESULTS/$name-qemu.log" "$RESULTS/$name-console.log" >&2
