@@ -286,7 +286,8 @@ struct ivring_host_peer {
  *	EBADF		@memfd or an eventfd is not an open file
  *	EINVAL		@id or @vectors out of range; an fd in @eventfds is no
  *			eventfd
- *	EMEDIUMTYPE	@memfd is not a memfd
+ *	EMEDIUMTYPE	@memfd is no memfd; a file of tmpfs or hugetlbfs is as good,
+ *			but then for its seals
  *	ETXTBSY		@memfd is not sealed against shrinking and growing
  *	EFBIG		size of @memfd is no power of two, or out of range
  *	EBADMSG		no ivring superblock in the region (magic)
