@@ -24,7 +24,7 @@ static const uint8_t zeros[HASH_BLOCK_SIZE];
 static void state_reset(struct hash_state *s)
 {
 	if (s->xxh64)
-		XXH64_reset(s->xxh64, 0);
+		hash64_reset(s->xxh64);
 	else
 		XXH3_128bits_reset(s->xxh3);
 }
@@ -32,7 +32,7 @@ static void state_reset(struct hash_state *s)
 static int state_init(struct hash_state *s, enum hash_kind kind)
 {
 	if (kind & HASH_XXH64)
-		s->xxh64 = XXH64_createState();
+		s->xxh64 = hash64_new();
 	else
 		s->xxh3 = XXH3_createState();
 	if (!s->xxh64 && !s->xxh3)
@@ -44,7 +44,7 @@ static int state_init(struct hash_state *s, enum hash_kind kind)
 static void state_free(struct hash_state *s)
 {
 	XXH3_freeState(s->xxh3);
-	XXH64_freeState(s->xxh64);
+	hash64_free(s->xxh64);
 	s->xxh3 = NULL;
 	s->xxh64 = NULL;
 }
@@ -52,7 +52,7 @@ static void state_free(struct hash_state *s)
 static void state_add(struct hash_state *s, const void *data, size_t len)
 {
 	if (s->xxh64)
-		XXH64_update(s->xxh64, data, len);
+		hash64_add(s->xxh64, data, len);
 	else
 		XXH3_128bits_update(s->xxh3, data, len);
 }
@@ -60,12 +60,10 @@ static void state_add(struct hash_state *s, const void *data, size_t len)
 static void state_digest(const struct hash_state *s, uint8_t digest[HASH_DIGEST_SIZE])
 {
 	XXH128_canonical_t c128;
-	XXH64_canonical_t c64;
 
 	memset(digest, 0, HASH_DIGEST_SIZE);
 	if (s->xxh64) {
-		XXH64_canonicalFromHash(&c64, XXH64_digest(s->xxh64));
-		memcpy(digest, c64.digest, sizeof(c64.digest));
+		hash64_digest(s->xxh64, digest);
 	} else {
 		XXH128_canonicalFromHash(&c128, XXH3_128bits_digest(s->xxh3));
 		memcpy(digest, c128.digest, sizeof(c128.digest));
@@ -222,7 +220,7 @@ void hash_final(struct hash *h, uint8_t digest[HASH_DIGEST_SIZE])
 void hash_text(enum hash_kind kind, const uint8_t digest[HASH_DIGEST_SIZE],
 	       char text[HASH_TEXT_SIZE])
 {
-	size_t i, len = kind & HASH_XXH64 ? sizeof(XXH64_canonical_t) : HASH_DIGEST_SIZE;
+	size_t i, len = kind & HASH_XXH64 ? HASH64_DIGEST_SIZE : HASH_DIGEST_SIZE;
 
 	for (i = 0; i < len; i++)
 		sprintf(text + 2 * i, "%02x", digest[i]);

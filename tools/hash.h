@@ -27,6 +27,8 @@
 #include <stdint.h>
 #include <xxhash.h>
 
+#include "hash64.h"
+
 #define HASH_BLOCK_SIZE		65536
 #define HASH_DIGEST_SIZE	16
 #define HASH_TEXT_SIZE		(2 * HASH_DIGEST_SIZE + 1)
@@ -42,7 +44,7 @@ enum hash_kind {
 /* One running digest. */
 struct hash_state {
 	XXH3_state_t *xxh3;
-	XXH64_state_t *xxh64;
+	struct hash64 *xxh64;
 };
 
 struct hash {
