@@ -255,7 +255,7 @@ guest_complaints()
 
 guest_is_quiet()
 {
-	diff "$RESULTS/complaints" - <<<"$(guest_complaints)" | grep -m 10 '^[<>]' |
+	diff "$RESULTS/complaints" <(guest_complaints) | grep -m 10 '^[<>]' |
 		sed 's/^/# /'
 	[ "${PIPESTATUS[1]}" != 0 ]
 }
