@@ -30,7 +30,7 @@ clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -
 		-name '*.order' -o -name '.*.cmd' \) -delete; rm -f Module.symvers modules.order .*.cmd
 in_lab = IVRING_KVER=$(LAB_KVER)
 
-.PHONY: all modules tools selftests demo check check-native check-lab lab install uninstall \
+.PHONY: all modules tools selftests demo check check-native check-lab lab bench-ring install uninstall \
 	clean help
 .DEFAULT_GOAL := all
 
@@ -65,6 +65,9 @@ check-lab: deps-tools-modules-lab	## the tests in the lab
 lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, linked
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
 	@$(in_lab) $(LAB) tmux --setup selftests/pair/up.sh
+
+bench-ring: deps-bench	## the ring in user space against memcpy, cache lines, eventfds and pipes
+	@selftests/bench/run
 
 # Modules of a kernel that does not run here are of no use here, unless asked for.
 install: deps-tools-modules	## into the running kernel's module tree and PREFIX (/usr/local)

@@ -237,10 +237,11 @@ static inline int ivring_msg_next(struct ivring_msg_rx *m, const void **payload,
 		if (!avail)
 			return -EAGAIN;
 	}
-	if (unlikely(avail < sizeof(struct ivring_wire_msg)))
-		return -EPROTO;
 	record = m->data + ((rx->cons + m->taken) & (rx->size - 1));
-	/* Both fields of struct ivring_wire_msg in one load. */
+	/*
+	 * Both fields of struct ivring_wire_msg in one load. Where not even a header
+	 * is covered, this is whatever lies there, and any size is too much.
+	 */
 	head = le64_to_cpu(READ_ONCE(*(const __le64 *)record));
 	size = ivring_msg_size((u32)head);
 	if (unlikely(size > avail))

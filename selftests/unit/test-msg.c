@@ -329,6 +329,10 @@ static void test_too_long(void)
 		CHECK(ivring_msg_commit(&r.mtx, 0, 0) == -EINVAL);
 	}
 	CHECK(!ivring_msg_reserve(&r.mtx, 992, &payload));
+	/* A reservation that failed leaves none, not the one before. */
+	CHECK(ivring_msg_reserve(&r.mtx, 993, &payload) == -EMSGSIZE);
+	CHECK(ivring_msg_commit(&r.mtx, 992, 0) == -EINVAL);
+	CHECK(!ivring_msg_reserve(&r.mtx, 992, &payload));
 	ring_free(&r);
 }
 
