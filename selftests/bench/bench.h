@@ -39,8 +39,8 @@ void die(const char *fmt, ...);
 uint64_t now_ns(void);
 void pin(int cpu);
 void unpin(void);
-/* Before all processes that are not, or as usual again. */
-void realtime(bool on);
+/* Before all processes that are not. */
+void realtime(void);
 /* Seconds of CPU time that others used since the last call. */
 double others_cpu_s(void);
 void *shared_alloc(size_t size);
@@ -58,18 +58,15 @@ static inline void cpu_pause(void)
 
 /* ---- duo.c: a piece of work done by several processes at once ---- */
 
-struct duo_args {
-	int who;		/* 0 is the process that called duo_run() */
-	void *arg;
-};
-
 /*
  * Runs @work in @n processes: who 0 here, the others forked. Each calls
- * duo_start() when it is ready; the clock runs from the first that goes to the
- * last that returns. Returns nanoseconds.
+ * duo_start() when it is ready, and duo_stop() when it is done, which waits for
+ * all: taking down what one has would disturb those who still work. The clock
+ * runs from the first that starts to the last that stops. Returns nanoseconds.
  */
 uint64_t duo_run(int n, void (*work)(int who, void *arg), void *arg);
 void duo_start(void);
+void duo_stop(void);
 
 /* ---- cache.c ---- */
 
@@ -120,7 +117,10 @@ void report_bar(const char *plot, const char *text, const struct series *s);
 /* A point of a sweep, for the plots. */
 void report_point(const char *sweep, uint64_t x, const struct series *s,
 		  const struct series *ratio);
-/* A figure with a bar to reach; @least: it must not be below, else not above. */
+/*
+ * A key figure, and the bar that it is to reach: not below if @least, else not
+ * above. Zero: there is none.
+ */
 void report_key(const char *name, const struct series *s, double bar, bool least);
 void report_close(void);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A piece of work done by several processes at once. */
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ struct duo {
 	int ready;
 	uint64_t first;		/* when the first of them went on */
 	uint64_t last;		/* when the last of them was done */
+	pthread_barrier_t done;	/* sleeping: what is left to do needs the CPUs */
 };
 
 static struct duo *duo;
@@ -49,10 +51,21 @@ void duo_start(void)
 	minimum(&duo->first, now_ns());
 }
 
-static void work_timed(void (*work)(int who, void *arg), int who, void *arg)
+void duo_stop(void)
 {
-	work(who, arg);
 	maximum(&duo->last, now_ns());
+	pthread_barrier_wait(&duo->done);
+}
+
+static void done_init(int n)
+{
+	pthread_barrierattr_t attr;
+
+	pthread_barrierattr_init(&attr);
+	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	if (pthread_barrier_init(&duo->done, &attr, n))
+		die("a barrier for %d processes: %m", n);
+	pthread_barrierattr_destroy(&attr);
 }
 
 static void on_deadline(int sig)
@@ -91,7 +104,7 @@ static pid_t spawn(void (*work)(int who, void *arg), int who, void *arg)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	work_timed(work, who, arg);
+	work(who, arg);
 	_exit(0);
 }
 
@@ -106,17 +119,19 @@ uint64_t duo_run(int n, void (*work)(int who, void *arg), void *arg)
 	duo->ready = 0;
 	duo->first = UINT64_MAX;
 	duo->last = 0;
+	done_init(n);
 	signal(SIGALRM, on_deadline);
 	signal(SIGCHLD, on_child);
 	alarm(DUO_DEADLINE_S);
 	for (who = 1; who < n; who++)
 		spawn(work, who, arg);
-	work_timed(work, 0, arg);
+	work(0, arg);
 	for (who = 1; who < n; who++)
 		if (wait(NULL) < 0)
 			die("wait: %m");
 	alarm(0);
 	signal(SIGCHLD, SIG_DFL);
+	pthread_barrier_destroy(&duo->done);
 	ns = duo->last - duo->first;
 	return ns ? ns : 1;
 }

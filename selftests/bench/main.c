@@ -242,11 +242,11 @@ static void part_run(const struct part *p)
 	double others;
 
 	others_cpu_s();
-	realtime(true);
 	p->run();
 	others = others_cpu_s() * 1e9 / (now_ns() - start);
 	if (others > 0.1)
-		report_note("other processes used %.1f CPUs meanwhile: see --realtime", others);
+		report_note("other processes used %.1f CPUs meanwhile%s", others,
+			    opt.realtime ? "" : ": see --realtime");
 }
 
 int main(int argc, char **argv)
@@ -258,7 +258,8 @@ int main(int argc, char **argv)
 	cpus_choose();
 	sizes_default();
 	sizes_check();
-	realtime(true);
+	if (opt.realtime)
+		realtime();
 	report_open();
 	for (i = 0; i < N_PARTS; i++)
 		if (!opt.only || listed(opt.only, parts[i].name))

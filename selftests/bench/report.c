@@ -19,8 +19,7 @@
 static json_t *root, *figures, *latencies, *sweeps, *keys;
 static struct {
 	const char *name;
-	double value, bar;
-	bool least;
+	double value;
 } key[KEYS_MAX];
 static int n_keys;
 
@@ -221,20 +220,21 @@ void report_point(const char *sweep, uint64_t x, const struct series *s,
 void report_key(const char *name, const struct series *s, double bar, bool least)
 {
 	double v = series_median(s);
+	bool reached = least ? v >= bar : v <= bar;
 	json_t *j = series_json(s);
 
 	if (n_keys == KEYS_MAX)
 		die("more than %d keys", KEYS_MAX);
-	must(json_object_set_new(j, "bar", json_real(bar)) ||
-	     json_object_set_new(j, "reached", json_boolean(least ? v >= bar : v <= bar)) ||
-	     json_object_set_new(keys, name, j));
 	key[n_keys].name = name;
-	key[n_keys].value = v;
-	key[n_keys].bar = bar;
-	key[n_keys++].least = least;
-	printf("  %-38s %9.3f       (%.3f .. %.3f)  bar %s %g: %s\n", name, v, series_min(s),
-	       series_max(s), least ? ">=" : "<=", bar,
-	       (least ? v >= bar : v <= bar) ? "reached" : "MISSED");
+	key[n_keys++].value = v;
+	printf("  %-38s %9.3f       (%.3f .. %.3f)", name, v, series_min(s), series_max(s));
+	if (bar) {
+		printf("  bar %s %g: %s", least ? ">=" : "<=", bar, reached ? "reached" : "MISSED");
+		must(json_object_set_new(j, "bar", json_real(bar)) ||
+		     json_object_set_new(j, "reached", json_boolean(reached)));
+	}
+	must(json_object_set_new(keys, name, j));
+	putchar('\n');
 	fflush(stdout);
 }
 

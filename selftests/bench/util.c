@@ -61,11 +61,11 @@ void unpin(void)
 	run_on(&set);
 }
 
-void realtime(bool on)
+void realtime(void)
 {
-	struct sched_param param = { .sched_priority = on };
+	struct sched_param param = { .sched_priority = 1 };
 
-	if (opt.realtime && sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &param))
+	if (sched_setscheduler(0, SCHED_FIFO, &param))
 		die("--realtime: %m");
 }
 
