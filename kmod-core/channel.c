@@ -7,7 +7,6 @@
  * conversation may end during the copy: whoever publishes looks at it again
  * under the lock, so that nothing of an old one reaches the next.
  */
-#include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
@@ -15,10 +14,6 @@
 
 /* Long enough for an interrupt that was on its way, see ivring_channel_rescued(). */
 #define IVRING_RESCUE_GRACE_MS	50
-
-static unsigned int spin_max_ns = 50000;
-module_param(spin_max_ns, uint, 0644);
-MODULE_PARM_DESC(spin_max_ns, "Longest busy wait before sleeping, ns; 0 never spins (default 50000)");
 
 /**
  * ivring_dir_lock() - keep other users of a direction off
@@ -296,7 +291,7 @@ static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_w
 				    struct ivring_dir *dir, u64 deadline)
 {
 	struct ivring_channel *ch = f->channel;
-	u32 max = ivring_spin_max(READ_ONCE(spin_max_ns), num_online_cpus());
+	u32 max = ivring_tune_spin_max(ch);
 	u64 start = ktime_get_ns();
 	bool moved = false;
 	u32 budget = 0;
@@ -564,7 +559,7 @@ static int ivring_channel_room(struct ivring_file *f, size_t count, bool nonbloc
 		return ret;
 	spin_lock(&ch->lock);
 	*data = ch->tx_data + (ch->tx.prod & (ch->tx.size - 1));
-	*len = min_t(u64, ivring_tx_cached_space(&ch->tx), IVRING_CHUNK);
+	*len = min_t(u64, ivring_tx_cached_space(&ch->tx), ivring_tune_chunk(ch));
 	spin_unlock(&ch->lock);
 	return 0;
 }
@@ -662,7 +657,7 @@ ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool non
 			break;
 		spin_lock(&ch->lock);
 		data = ch->rx_data + (ch->rx.cons & (ch->rx.size - 1));
-		avail = min_t(u64, ivring_rx_cached_avail(&ch->rx), IVRING_CHUNK);
+		avail = min_t(u64, ivring_rx_cached_avail(&ch->rx), ivring_tune_chunk(ch));
 		ret = ivring_file_error(f);
 		spin_unlock(&ch->lock);
 		if (ret || !avail)

@@ -36,13 +36,6 @@
 /* How often a side with open channels shows that it lives and looks around. */
 #define IVRING_TICK_NS		(1000 * NSEC_PER_MSEC)
 #define IVRING_PEER_TIMEOUT_MS	10000
-/*
- * Natively 1 to 4 MiB in flight are equally fast, less pays for more wake-ups,
- * more falls out of the cache.
- */
-#define IVRING_WINDOW_DEFAULT	(2ULL << 20)
-/* Bytes copied between two publications, so that both sides' copies overlap. */
-#define IVRING_CHUNK		(256ULL << 10)
 
 enum ivring_channel_stat {
 	IVRING_STAT_TX_BYTES,
@@ -109,6 +102,9 @@ struct ivring_dir {
  * @epoch: own epoch of the conversation
  * @peer_epoch: and the peer's, once acknowledged
  * @peer_life: the life of the peer's in which the channel connected
+ * @chunk: most bytes read(2) and write(2) copy between two publications; 0:
+ *	what suits the window
+ * @spin_max_ns: longest busy wait, see ivring_tune_spin_max()
  * @tx: produced ring
  * @rx: consumed ring
  * @tx_dir: its waiting and ownership
@@ -141,6 +137,8 @@ struct ivring_channel {
 	u64 epoch;
 	u64 peer_epoch;
 	u64 peer_life;
+	u64 chunk;
+	u32 spin_max_ns;
 	struct ivring_tx tx;
 	struct ivring_rx rx;
 	struct ivring_dir tx_dir;
@@ -258,6 +256,11 @@ int ivring_memory_map(struct ivring_link *link);
 void ivring_memory_unmap(struct ivring_link *link);
 void ivring_memory_probe(struct ivring_link *link);
 struct page **ivring_memory_pages(const struct ivring_channel *ch, bool tx, u64 offset);
+
+/* tune.c: sizes and limits */
+u64 ivring_tune_window(u64 ring);
+u64 ivring_tune_chunk(const struct ivring_channel *ch);
+u32 ivring_tune_spin_max(const struct ivring_channel *ch);
 
 /* conn.c: conversations; all with channel->lock held */
 void ivring_conn_forget(struct ivring_channel *ch);

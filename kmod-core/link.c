@@ -567,7 +567,8 @@ static int ivring_channel_alloc(struct ivring_link *link, u32 index)
 	ch->index = index;
 	ch->tx.size = link->geo.ring_size;
 	ch->rx.size = link->geo.ring_size;
-	ch->tx.window = min_t(u64, IVRING_WINDOW_DEFAULT, link->geo.ring_size);
+	ch->tx.window = ivring_tune_window(link->geo.ring_size);
+	ch->spin_max_ns = U32_MAX;
 	spin_lock_init(&ch->lock);
 	INIT_LIST_HEAD(&ch->files);
 	init_waitqueue_head(&ch->wait);

@@ -3,6 +3,7 @@
  * /sys/class/ivring/ivring<L> and ivring<L>c<C>: one value per file.
  */
 #include <linux/sysfs.h>
+#include <ivring/tune.h>
 #include "internal.h"
 
 #define to_link(dev)	container_of(dev, struct ivring_link, dev)
@@ -172,10 +173,10 @@ static ssize_t window_store(struct device *dev, struct device_attribute *attr,
 			    const char *buf, size_t count)
 {
 	struct ivring_channel *ch = to_channel(dev);
+	u64 value = ivring_tune_window(ch->tx.size);
 	int ret;
-	u64 value;
 
-	ret = kstrtou64(buf, 0, &value);
+	ret = sysfs_streq(buf, "auto") ? 0 : kstrtou64(buf, 0, &value);
 	if (ret)
 		return ret;
 	if (value < IVRING_WIRE_RING_SIZE_MIN || value > ch->tx.size)
@@ -190,9 +191,62 @@ static ssize_t window_store(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RW(window);
 
+static ssize_t chunk_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct ivring_channel *ch = to_channel(dev);
+	u64 value;
+
+	spin_lock(&ch->lock);
+	value = ivring_tune_chunk(ch);
+	spin_unlock(&ch->lock);
+	return sysfs_emit(buf, "%llu\n", value);
+}
+
+static ssize_t chunk_store(struct device *dev, struct device_attribute *attr,
+			   const char *buf, size_t count)
+{
+	struct ivring_channel *ch = to_channel(dev);
+	u64 value = 0;
+	int ret;
+
+	ret = sysfs_streq(buf, "auto") ? 0 : kstrtou64(buf, 0, &value);
+	if (ret)
+		return ret;
+	if (!sysfs_streq(buf, "auto") && (value < IVRING_CHUNK_MIN || value > ch->tx.size))
+		return -EINVAL;
+	spin_lock(&ch->lock);
+	ch->chunk = value;
+	spin_unlock(&ch->lock);
+	return count;
+}
+static DEVICE_ATTR_RW(chunk);
+
+static ssize_t spin_max_ns_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	u32 value = READ_ONCE(to_channel(dev)->spin_max_ns);
+
+	return value == U32_MAX ? sysfs_emit(buf, "max\n") : sysfs_emit(buf, "%u\n", value);
+}
+
+static ssize_t spin_max_ns_store(struct device *dev, struct device_attribute *attr,
+				 const char *buf, size_t count)
+{
+	u32 value = U32_MAX;
+	int ret;
+
+	ret = sysfs_streq(buf, "max") ? 0 : kstrtou32(buf, 0, &value);
+	if (ret)
+		return ret;
+	WRITE_ONCE(to_channel(dev)->spin_max_ns, value);
+	return count;
+}
+static DEVICE_ATTR_RW(spin_max_ns);
+
 static struct attribute *ivring_channel_attrs[] = {
 	&ivring_channel_attr_state.attr,
 	&dev_attr_window.attr,
+	&dev_attr_chunk.attr,
+	&dev_attr_spin_max_ns.attr,
 	NULL
 };
 

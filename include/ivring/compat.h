@@ -21,6 +21,17 @@
 #error "ivring needs a 64-bit kernel: its indices are 64 bit wide and loaded at once"
 #endif
 
+#ifdef CONFIG_X86
+/* cpuid_count() and cpuid_eax(), which moved twice */
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>
+#elif __has_include(<asm/cpuid.h>)
+#include <asm/cpuid.h>
+#else
+#include <asm/processor.h>
+#endif
+#endif
+
 /* 6.3 made vm_flags read-only but for these; Debian's 6.1 may carry them too. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 static inline void ivring_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The CPU's caches, and the window that suits them.
+ * The CPU's caches, for the sizes that follow from them.
  */
 #include <stdio.h>
 #include <string.h>
+
+#include <ivring/tune.h>
 
 #include "bench.h"
 
@@ -49,23 +51,11 @@ uint64_t cache_size(int cpu, int level)
 	return 0;
 }
 
-/*
- * What is in flight was written by one core and is read by another. Up to the
- * size of a core's own cache it still lies there, and is slower to get at than
- * in a cache that both share; far beyond, it goes to memory and back. So twice
- * the core's own (level 2), and in any case some 256 KiB, below which the two
- * get into step and wait for one another.
- */
 uint64_t cache_window(int cpu)
 {
-	uint64_t size = cache_size(cpu, 2);
-	uint64_t window = 256 * KIB;
+	uint64_t l3 = cache_size(cpu, 3);
 
-	if (!size)
-		return 2 * MIB;
-	while (window < 2 * size && window < 4 * MIB)
-		window *= 2;
-	return window;
+	return ivring_window_auto(cache_size(cpu, 2), l3, IVRING_WINDOW_AUTO_MAX);
 }
 
 bool cache_siblings(int a, int b)

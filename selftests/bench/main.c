@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ivring/tune.h>
+
 #include "bench.h"
 #include "chan.h"
 
@@ -144,7 +146,7 @@ static void sizes_default(void)
 	if (!opt.window)
 		opt.window = window < opt.ring ? window : opt.ring;
 	if (!opt.chunk)
-		opt.chunk = opt.window / 16;
+		opt.chunk = ivring_chunk_auto(opt.window);
 }
 
 static void sizes_check(void)

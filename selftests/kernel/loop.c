@@ -623,7 +623,7 @@ TEST_F(pair, timeout_is_one)
 	close(a2);
 }
 
-/* ---- the window ---- */
+/* ---- sizes and limits ---- */
 
 TEST_F(node, window)
 {
@@ -669,6 +669,83 @@ TEST_F(node, window)
 		ASSERT_TRUE(wait_until(ends_closed(&self->e, ch), PATIENCE_MS));
 	}
 	ASSERT_EQ(0, channel_set_window(link, ch, old));
+}
+
+/* Whatever the caches are like, it is a size that fits, and comes back when asked for. */
+TEST_F(node, window_by_itself)
+{
+	int link = self->e.link[0];
+	unsigned int ch = self->e.ch;
+	long long ring = link_attr_num(link, "ring_size", 0);
+	long long automatic;
+
+	ASSERT_EQ(0, channel_attr_set(link, ch, "window", "auto\n"));
+	automatic = channel_num(link, ch, "window");
+	EXPECT_TRUE(automatic == ring || automatic >= 256 << 10);
+	EXPECT_GE(4 << 20, automatic);
+	EXPECT_GE(ring, automatic);
+	ASSERT_EQ(0, channel_set_window(link, ch, 8192));
+	EXPECT_EQ(8192, channel_num(link, ch, "window"));
+	EXPECT_EQ(-EINVAL, channel_attr_set(link, ch, "window", "automatic"));
+	EXPECT_EQ(8192, channel_num(link, ch, "window"));
+	ASSERT_EQ(0, channel_attr_set(link, ch, "window", "auto"));
+	EXPECT_EQ(automatic, channel_num(link, ch, "window"));
+}
+
+TEST_F(pair, chunk)
+{
+	int link = self->e.link[0];
+	unsigned int ch = self->e.ch;
+	long long automatic = channel_num(link, ch, "chunk");
+	long long before;
+	const char * const wrong[] = { "0", "4095", "-1", "1e6", "some", "99999999999" };
+	int i;
+
+	EXPECT_LE(4096, automatic);
+	EXPECT_GE(256 << 10, automatic);
+	for (i = 0; i < ARRAY_LEN(wrong); i++)
+		EXPECT_EQ(-EINVAL, channel_attr_set(link, ch, "chunk", wrong[i]));
+	EXPECT_EQ(automatic, channel_num(link, ch, "chunk"));
+	/* In the middle of a conversation; its doorbells do not concern the bytes. */
+	ASSERT_EQ(0, channel_attr_set(link, ch, "chunk", "4096"));
+	EXPECT_EQ(4096, channel_num(link, ch, "chunk"));
+	before = channel_num(link, ch, "stats/doorbells_sent") +
+		 channel_num(link, ch, "stats/doorbells_suppressed");
+	ASSERT_EQ(0, pattern_write(self->a, self->window, self->window, 1, 0));
+	/* One publication each, the last of which may be shorter */
+	EXPECT_EQ((self->window + 4095) / 4096,
+		  channel_num(link, ch, "stats/doorbells_sent") +
+		  channel_num(link, ch, "stats/doorbells_suppressed") - before);
+	ASSERT_EQ(0, pattern_read(self->b, self->window, self->window, 1, 0));
+	ASSERT_EQ(0, channel_attr_set(link, ch, "chunk", "auto"));
+	EXPECT_EQ(automatic, channel_num(link, ch, "chunk"));
+}
+
+/* A channel's own limit holds where it is below the one for all. */
+TEST_F(pair, spin_max_ns)
+{
+	int link = self->e.link[1];
+	unsigned int ch = self->e.ch;
+	long long spins;
+	int i;
+
+	EXPECT_TRUE(channel_attr_is(link, ch, "spin_max_ns", "max"));
+	EXPECT_EQ(-EINVAL, channel_attr_set(link, ch, "spin_max_ns", "-1"));
+	EXPECT_EQ(-EINVAL, channel_attr_set(link, ch, "spin_max_ns", "most"));
+	EXPECT_EQ(-ERANGE, channel_attr_set(link, ch, "spin_max_ns", "4294967296"));
+	EXPECT_TRUE(channel_attr_is(link, ch, "spin_max_ns", "max"));
+	ASSERT_EQ(0, channel_attr_set(link, ch, "spin_max_ns", "0"));
+	EXPECT_TRUE(channel_attr_is(link, ch, "spin_max_ns", "0"));
+	spins = channel_num(link, ch, "stats/spins");
+	for (i = 0; i < 200; i++)
+		EXPECT_EQ(-ETIMEDOUT, ch_wait(self->b, IVRING_WAIT_IN, 1000));
+	EXPECT_EQ(spins, channel_num(link, ch, "stats/spins"));
+	ASSERT_EQ(0, channel_attr_set(link, ch, "spin_max_ns", "max"));
+	for (i = 0; i < 200; i++)
+		EXPECT_EQ(-ETIMEDOUT, ch_wait(self->b, IVRING_WAIT_IN, 1000));
+	/* One wait in 64 is a trial, where there is another CPU to wait for. */
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		EXPECT_LT(spins, channel_num(link, ch, "stats/spins"));
 }
 
 PAIR_HARNESS_MAIN

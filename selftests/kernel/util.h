@@ -156,6 +156,15 @@ static inline int channel_set_window(unsigned int link, unsigned int ch, long lo
 	return write_file(path, buf);
 }
 
+static inline int channel_attr_set(unsigned int link, unsigned int ch, const char *attr,
+				   const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%uc%u/%s", link, ch, attr);
+	return write_file(path, value);
+}
+
 /* The number of the link with this label on this side; -1 if there is none. */
 static inline int link_find(const char *label, unsigned int side)
 {
