@@ -10,6 +10,7 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
+#include <ivring/tune.h>
 #include "internal.h"
 
 /* Long enough for an interrupt that was on its way, see ivring_channel_rescued(). */
@@ -536,11 +537,27 @@ int ivring_channel_release(struct ivring_file *f, const struct ivring_span *span
 	return ret;
 }
 
-/* ---- read and write ---- */
+/* ---- copying ---- */
 
-/* Where the next byte goes, and how many fit now; waits while none do. */
-static int ivring_channel_room(struct ivring_file *f, size_t count, bool nonblock,
-			       void **data, size_t *len)
+/* How many bytes to copy until the next publication; caller holds channel->lock. */
+static u64 ivring_dir_chunk(const struct ivring_channel *ch, const struct ivring_dir *dir)
+{
+	u64 max = ivring_tune_chunk(ch);
+
+	return dir->chunk ? min(dir->chunk, max) : max;
+}
+
+/**
+ * ivring_channel_room() - where to copy to
+ * @f: the file; its channel's tx_dir is locked
+ * @count: bytes there are to copy, not zero
+ * @timeout_ns: how long to wait for room
+ * @piece: filled in, at most @count bytes and at least one
+ *
+ * Return: 0 or an errno.
+ */
+int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
+			struct ivring_piece *piece)
 {
 	struct ivring_wait w = { .events = IVRING_WAIT_OUT, .tx_min = 1 };
 	struct ivring_channel *ch = f->channel;
@@ -549,25 +566,69 @@ static int ivring_channel_room(struct ivring_file *f, size_t count, bool nonbloc
 	if (READ_ONCE(ch->tx_dir.holder))
 		return -EBUSY;
 	ret = ivring_channel_wait(f, &w);
-	if (ret == -EAGAIN && !nonblock) {
+	if (ret == -EAGAIN && timeout_ns) {
 		/* The ring is full: be woken for a good part of it, not for a byte. */
 		w.tx_min = clamp_t(u64, count, 1, max(ch->tx.window / 2, 1ULL));
-		w.timeout_ns = -1;
+		w.timeout_ns = timeout_ns;
 		ret = ivring_channel_wait(f, &w);
 	}
 	if (ret)
 		return ret;
 	spin_lock(&ch->lock);
-	*data = ch->tx_data + (ch->tx.prod & (ch->tx.size - 1));
-	*len = min_t(u64, ivring_tx_cached_space(&ch->tx), ivring_tune_chunk(ch));
+	piece->data = ch->tx_data + (ch->tx.prod & (ch->tx.size - 1));
+	piece->len = min3(ivring_tx_cached_space(&ch->tx), count,
+			  ivring_dir_chunk(ch, &ch->tx_dir));
 	spin_unlock(&ch->lock);
+	piece->start_ns = ktime_get_ns();
 	return 0;
 }
 
-/* Publish what was copied, if the conversation is still the same. */
-static int ivring_channel_copied(struct ivring_file *f, size_t len, bool tx)
+/**
+ * ivring_channel_avail() - where to copy from
+ * @f: the file; its channel's rx_dir is locked
+ * @count: bytes that are wanted, not zero
+ * @timeout_ns: how long to wait for data
+ * @piece: filled in, at most @count bytes; none at end of file
+ *
+ * Return: 0 or an errno.
+ */
+int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
+			 struct ivring_piece *piece)
+{
+	struct ivring_wait w = {
+		.events = IVRING_WAIT_IN, .rx_min = 1, .timeout_ns = timeout_ns,
+	};
+	struct ivring_channel *ch = f->channel;
+	int ret;
+
+	if (READ_ONCE(ch->rx_dir.holder))
+		return -EBUSY;
+	ret = ivring_channel_wait(f, &w);
+	if (ret)
+		return ret;
+	spin_lock(&ch->lock);
+	piece->data = ch->rx_data + (ch->rx.cons & (ch->rx.size - 1));
+	piece->len = min3(ivring_rx_cached_avail(&ch->rx), count,
+			  ivring_dir_chunk(ch, &ch->rx_dir));
+	ret = ivring_file_error(f);
+	spin_unlock(&ch->lock);
+	piece->start_ns = ktime_get_ns();
+	return ret;
+}
+
+/**
+ * ivring_channel_copied() - publish a piece, if the conversation is still the same
+ * @f: the file; the direction's lock is held since the piece was got
+ * @tx: which direction
+ * @piece: what was copied
+ *
+ * Return: 0 or an errno.
+ */
+int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_piece *piece)
 {
 	struct ivring_channel *ch = f->channel;
+	struct ivring_dir *dir = tx ? &ch->tx_dir : &ch->rx_dir;
+	u64 ns = ktime_get_ns() - piece->start_ns;
 	bool ring = false;
 	int ret;
 
@@ -575,13 +636,20 @@ static int ivring_channel_copied(struct ivring_file *f, size_t len, bool tx)
 	ret = ivring_file_error(f);
 	if (!ret && tx && ch->state == IVRING_CHANNEL_PEER_CLOSED)
 		ret = -EPIPE;
-	if (!ret)
-		ring = tx ? ivring_channel_produce(ch, len) : ivring_channel_consume(ch, len);
+	if (!ret) {
+		ring = tx ? ivring_channel_produce(ch, piece->len) :
+			    ivring_channel_consume(ch, piece->len);
+		/* A shorter piece tells nothing of the memory's speed. */
+		if (piece->len == ivring_dir_chunk(ch, dir))
+			dir->chunk = ivring_chunk_pace(piece->len, ivring_tune_chunk(ch), ns);
+	}
 	spin_unlock(&ch->lock);
 	if (ring)
 		ivring_channel_ring(ch);
 	return ret;
 }
+
+/* ---- read and write ---- */
 
 /**
  * ivring_channel_write() - write(2)
@@ -595,28 +663,23 @@ static int ivring_channel_copied(struct ivring_file *f, size_t len, bool tx)
 ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool nonblock)
 {
 	struct ivring_channel *ch = f->channel;
+	s64 timeout_ns = nonblock ? 0 : -1;
+	struct ivring_piece piece;
 	ssize_t done = 0;
 	int ret;
 
-	ret = ivring_dir_lock(&ch->tx_dir, nonblock ? 0 : -1);
+	ret = ivring_dir_lock(&ch->tx_dir, timeout_ns);
 	if (ret)
 		return ret;
 	while (iov_iter_count(from)) {
-		size_t room, n;
-		void *data;
-
-		ret = ivring_channel_room(f, iov_iter_count(from), nonblock, &data, &room);
+		ret = ivring_channel_room(f, iov_iter_count(from), timeout_ns, &piece);
 		if (ret)
 			break;
-		n = copy_from_iter(data, min(room, iov_iter_count(from)), from);
-		if (!n) {
-			ret = -EFAULT;
-			break;
-		}
-		ret = ivring_channel_copied(f, n, true);
+		piece.len = copy_from_iter(piece.data, piece.len, from);
+		ret = piece.len ? ivring_channel_copied(f, true, &piece) : -EFAULT;
 		if (ret)
 			break;
-		done += n;
+		done += piece.len;
 		if (signal_pending(current)) {
 			ret = -ERESTARTSYS;
 			break;
@@ -636,39 +699,26 @@ ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool 
  */
 ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool nonblock)
 {
-	struct ivring_wait w = {
-		.events = IVRING_WAIT_IN, .rx_min = 1, .timeout_ns = nonblock ? 0 : -1,
-	};
 	struct ivring_channel *ch = f->channel;
+	s64 timeout_ns = nonblock ? 0 : -1;
+	struct ivring_piece piece;
 	ssize_t done = 0;
-	int ret = 0;
+	int ret;
 
-	ret = ivring_dir_lock(&ch->rx_dir, w.timeout_ns);
+	ret = ivring_dir_lock(&ch->rx_dir, timeout_ns);
 	if (ret)
 		return ret;
-	if (READ_ONCE(ch->rx_dir.holder))
-		ret = -EBUSY;
-	while (!ret && iov_iter_count(to)) {
-		size_t avail, n;
-		void *data;
-
-		ret = ivring_channel_wait(f, &w);
+	while (iov_iter_count(to)) {
+		ret = ivring_channel_avail(f, iov_iter_count(to), timeout_ns, &piece);
+		if (ret || !piece.len)
+			break;
+		piece.len = copy_to_iter(piece.data, piece.len, to);
+		ret = piece.len ? ivring_channel_copied(f, false, &piece) : -EFAULT;
 		if (ret)
 			break;
-		spin_lock(&ch->lock);
-		data = ch->rx_data + (ch->rx.cons & (ch->rx.size - 1));
-		avail = min_t(u64, ivring_rx_cached_avail(&ch->rx), ivring_tune_chunk(ch));
-		ret = ivring_file_error(f);
-		spin_unlock(&ch->lock);
-		if (ret || !avail)
-			break;
-		n = copy_to_iter(data, min(avail, iov_iter_count(to)), to);
-		ret = n ? ivring_channel_copied(f, n, false) : -EFAULT;
-		if (ret)
-			break;
-		done += n;
+		done += piece.len;
 		/* What is there is enough: only the first byte is waited for. */
-		w.timeout_ns = 0;
+		timeout_ns = 0;
 	}
 	ivring_dir_unlock(&ch->rx_dir);
 	return done ?: ret;

@@ -18,6 +18,7 @@ static_assert(sizeof(struct ivring_link_info) == 168);
 static_assert(sizeof(struct ivring_channel_info) == 128);
 static_assert(sizeof(struct ivring_span) == 40);
 static_assert(sizeof(struct ivring_wait) == 48);
+static_assert(sizeof(struct ivring_file_xfer) == 64);
 
 /* ---- the link's node ---- */
 
@@ -188,6 +189,23 @@ static ssize_t ivring_channel_write_iter(struct kiocb *iocb, struct iov_iter *fr
 	return ret;
 }
 
+/* Wait until the peer has consumed all that was written. */
+static int ivring_channel_fsync(struct file *file, loff_t start, loff_t end, int datasync)
+{
+	struct ivring_file *f = file->private_data;
+	struct ivring_wait w = {
+		.events = IVRING_WAIT_DRAINED,
+		.timeout_ns = file->f_flags & O_NONBLOCK ? 0 : -1,
+	};
+	int ret;
+
+	if (!ivring_link_enter(f->channel->link))
+		return -ENODEV;
+	ret = ivring_channel_wait(f, &w);
+	ivring_link_leave(f->channel->link);
+	return ret;
+}
+
 static __poll_t ivring_channel_poll_file(struct file *file, poll_table *wait)
 {
 	struct ivring_file *f = file->private_data;
@@ -287,6 +305,23 @@ static long ivring_ioctl_wait(struct file *file, struct ivring_wait __user *arg)
 	return put_user(w.revents, &arg->revents);
 }
 
+static long ivring_ioctl_file(struct file *file, bool tx, void __user *arg)
+{
+	struct ivring_file_xfer x;
+	long ret;
+
+	if (!(file->f_mode & (tx ? FMODE_WRITE : FMODE_READ)))
+		return -EBADF;
+	if (copy_from_user(&x, arg, sizeof(x)))
+		return -EFAULT;
+	if (file->f_flags & O_NONBLOCK)
+		x.timeout_ns = 0;
+	ret = ivring_file_move(file->private_data, tx, &x);
+	if (copy_to_user(arg, &x, sizeof(x)))
+		return -EFAULT;
+	return ret;
+}
+
 static long ivring_channel_do_ioctl(struct file *file, unsigned int cmd, void __user *arg)
 {
 	struct ivring_file *f = file->private_data;
@@ -303,6 +338,9 @@ static long ivring_channel_do_ioctl(struct file *file, unsigned int cmd, void __
 		return ivring_ioctl_span(file, cmd, arg);
 	case IVRING_IOC_WAIT:
 		return ivring_ioctl_wait(file, arg);
+	case IVRING_IOC_SEND_FILE:
+	case IVRING_IOC_RECV_FILE:
+		return ivring_ioctl_file(file, cmd == IVRING_IOC_SEND_FILE, arg);
 	default:
 		return -ENOTTY;
 	}
@@ -458,6 +496,9 @@ const struct file_operations ivring_channel_fops = {
 	.release = ivring_channel_close,
 	.read_iter = ivring_channel_read_iter,
 	.write_iter = ivring_channel_write_iter,
+	.splice_read = ivring_copy_splice_read,
+	.splice_write = iter_file_splice_write,
+	.fsync = ivring_channel_fsync,
 	.poll = ivring_channel_poll_file,
 	.unlocked_ioctl = ivring_channel_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,

@@ -77,6 +77,19 @@ struct ivring_dir {
 	unsigned int sleepers;
 	bool polled;			/* poll(2) was used: wake for any progress */
 	struct ivring_spin spin;
+	u64 chunk;			/* bytes of the next copy, 0: as many as allowed */
+};
+
+/**
+ * struct ivring_piece - of a ring, to be copied to or from
+ * @data: where it starts, never wraps
+ * @len: bytes; after the copy those that were copied
+ * @start_ns: when the copy began
+ */
+struct ivring_piece {
+	void *data;
+	size_t len;
+	u64 start_ns;
 };
 
 /**
@@ -257,6 +270,9 @@ void ivring_memory_unmap(struct ivring_link *link);
 void ivring_memory_probe(struct ivring_link *link);
 struct page **ivring_memory_pages(const struct ivring_channel *ch, bool tx, u64 offset);
 
+/* file.c: files through a channel */
+int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x);
+
 /* tune.c: sizes and limits */
 u64 ivring_tune_window(u64 ring);
 u64 ivring_tune_chunk(const struct ivring_channel *ch);
@@ -279,6 +295,11 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span);
 int ivring_channel_commit(struct ivring_file *f, const struct ivring_span *span);
 int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span);
 int ivring_channel_release(struct ivring_file *f, const struct ivring_span *span);
+int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
+			struct ivring_piece *piece);
+int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
+			 struct ivring_piece *piece);
+int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_piece *piece);
 ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool nonblock);
 ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool nonblock);
 

@@ -47,6 +47,13 @@ static inline void ivring_vm_flags_mod(struct vm_area_struct *vma, unsigned long
 }
 #endif
 
+/* 6.5 gave the one that copies its own name. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
+#define ivring_copy_splice_read generic_file_splice_read
+#else
+#define ivring_copy_splice_read copy_splice_read
+#endif
+
 /* 6.8 dropped the count. */
 static inline void ivring_eventfd_signal(struct eventfd_ctx *ctx)
 {

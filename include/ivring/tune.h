@@ -63,4 +63,27 @@ static inline u64 ivring_chunk_auto(u64 window)
 	return chunk < window ? chunk : window;
 }
 
+/* How long the copy of a chunk should take: well below a spin, well above a publication. */
+#define IVRING_CHUNK_NS		16000
+
+/**
+ * ivring_chunk_pace() - the next chunk, from how long this one took
+ * @chunk: bytes of this one
+ * @max: most there may be, at least 1
+ * @ns: what its copy took
+ *
+ * A peer that waits for room or data spins for a moment before it sleeps. Where
+ * memory is slow, small chunks keep it from sleeping between any two of them.
+ *
+ * Return: bytes, 1..@max.
+ */
+static inline u64 ivring_chunk_pace(u64 chunk, u64 max, u64 ns)
+{
+	if (ns > 2 * IVRING_CHUNK_NS && chunk >= 2 * IVRING_CHUNK_MIN)
+		chunk /= 2;
+	else if (ns < IVRING_CHUNK_NS / 2)
+		chunk *= 2;
+	return chunk < max ? chunk : max;
+}
+
 #endif /* _IVRING_TUNE_H */

@@ -14,7 +14,7 @@ set -uo pipefail
 modules=/tmp/ko
 bin=/src/build/selftests
 programs=("$@")
-[ $# -gt 0 ] || programs=(loop loop-io loop-mmap loop-conv loop-stress host host-peer \
+[ $# -gt 0 ] || programs=(loop loop-io loop-file loop-mmap loop-conv loop-stress host host-peer \
 	host-fault host-madness)
 count=0 failed=0 passed=0
 

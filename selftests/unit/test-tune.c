@@ -46,9 +46,28 @@ static void test_chunk(void)
 	ok(good, "chunk: always 1..window");
 }
 
+/* Bytes of a chunk after a hundred, in a machine that copies so many bytes in a us. */
+static uint64_t paced(uint64_t chunk, uint64_t max, uint64_t bytes_per_us)
+{
+	for (int i = 0; i < 100; i++)
+		chunk = ivring_chunk_pace(chunk, max, chunk * 1000 / bytes_per_us);
+	return chunk;
+}
+
+static void test_pace(void)
+{
+	ok(paced(128 * KIB, 128 * KIB, 20000) == 128 * KIB, "pace: fast memory, the longest chunk");
+	ok(paced(4 * KIB, 128 * KIB, 20000) == 128 * KIB, "pace: it gets there from the shortest");
+	ok(paced(128 * KIB, 128 * KIB, 1000) == 32 * KIB, "pace: slow memory, short chunks");
+	ok(paced(128 * KIB, 128 * KIB, 1) == 4 * KIB, "pace: never below the shortest");
+	ok(paced(128 * KIB, 4 * KIB, 20000) == 4 * KIB, "pace: never above the limit");
+	ok(paced(4 * KIB, 1, 20000) == 1, "pace: however small that is");
+}
+
 int main(void)
 {
 	test_window();
 	test_chunk();
+	test_pace();
 	return tap_done();
 }

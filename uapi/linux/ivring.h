@@ -239,6 +239,51 @@ struct ivring_wait {
 #define IVRING_IOC_WAIT		_IOWR(IVRING_IOC_MAGIC, 0x06, struct ivring_wait)
 
 /**
+ * struct ivring_file_xfer - a range of a file, to or from a channel
+ * @flags: zero
+ * @fd: a regular file or a block device, not opened with O_DIRECT
+ * @offset: where in it, 0..2^63 - 1; its own position is neither used nor moved
+ * @len: how many bytes
+ * @done: out: how many of them were moved, also when there is an error
+ * @timeout_ns: how long to wait for the peer each time it makes no progress
+ * @reserved: zero
+ */
+struct ivring_file_xfer {
+	__u32 flags;
+	__s32 fd;
+	__u64 offset;
+	__u64 len;
+	__u64 done;
+	__s64 timeout_ns;
+	__u64 reserved[3];
+};
+
+/*
+ * SEND_FILE: what is in the file goes into the channel, as if by write(2) but
+ * straight from the page cache. Fewer bytes than @len without an error: the file
+ * ends there. How far it is can be seen in the channel's stats/tx_bytes.
+ *	EBADF	@fd is no file that is open for reading, or the channel is not
+ *		open for writing
+ *	EBUSY	another file holds a reservation
+ *	EINVAL	@fd is of another kind, or @offset + @len is beyond 2^63 - 1
+ *	EINTR	a signal came first; what is @done is done
+ *	others	of reading the file
+ */
+#define IVRING_IOC_SEND_FILE	_IOWR(IVRING_IOC_MAGIC, 0x07, struct ivring_file_xfer)
+/*
+ * RECV_FILE: what comes from the channel goes into the file, as if by read(2)
+ * but straight into the page cache. Fewer bytes than @len without an error: the
+ * peer closed the channel. What a file system does not take stays in the ring.
+ *	EBADF	@fd is no file that is open for writing, or is with O_APPEND; or
+ *		the channel is not open for reading
+ *	EBUSY	another file holds a peeked span
+ *	EINVAL	as above
+ *	EINTR	as above
+ *	others	of writing the file, such as ENOSPC
+ */
+#define IVRING_IOC_RECV_FILE	_IOWR(IVRING_IOC_MAGIC, 0x08, struct ivring_file_xfer)
+
+/**
  * struct ivring_host_attach - IVRING_HOST_IOC_ATTACH
  * @flags: zero
  * @memfd: the region: a memfd sealed against shrinking and growing, with a

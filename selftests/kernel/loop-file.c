@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files through a channel of a loop link: SEND_FILE and RECV_FILE, splice(2)
+ * and sendfile(2), fsync(2).
+ */
+#define _GNU_SOURCE
+#include <sys/mount.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include "pair.h"
+
+static int xfer(int ch, unsigned long cmd, int fd, uint64_t offset, uint64_t len,
+		int64_t timeout_ns, uint64_t *done)
+{
+	struct ivring_file_xfer x = {
+		.fd = fd, .offset = offset, .len = len, .done = ~0ULL, .timeout_ns = timeout_ns,
+	};
+	int ret = SYS(ioctl(ch, cmd, &x));
+
+	if (done)
+		*done = x.done;
+	return ret;
+}
+
+static int send_file(int ch, int fd, uint64_t offset, uint64_t len, uint64_t *done)
+{
+	return xfer(ch, IVRING_IOC_SEND_FILE, fd, offset, len, FOREVER, done);
+}
+
+static int recv_file(int ch, int fd, uint64_t offset, uint64_t len, uint64_t *done)
+{
+	return xfer(ch, IVRING_IOC_RECV_FILE, fd, offset, len, FOREVER, done);
+}
+
+static int file_new(void)
+{
+	char path[] = "/tmp/ivring-file.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static int file_pattern(uint64_t len, uint64_t seed)
+{
+	int fd = file_new();
+
+	if (fd < 0 || pattern_write(fd, len, 65536, seed, 0))
+		return -1;
+	return fd;
+}
+
+/* 0 when @fd has the pattern from @offset of the file on, and not a byte more. */
+static int file_check(int fd, uint64_t offset, uint64_t len, uint64_t seed, uint64_t pos)
+{
+	if (lseek(fd, offset, SEEK_SET) != (off_t)offset)
+		return -errno;
+	return pattern_read(fd, len, 65536, seed, pos) ?:
+	       lseek(fd, 0, SEEK_END) == (off_t)(offset + len) ? 0 : -EFBIG;
+}
+
+TEST_F(pair, file_to_file)
+{
+	const uint64_t len = 3 * self->window + 17;
+	const long long sent = channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes");
+	int from = file_pattern(len, 5), to = file_new();
+	uint64_t done;
+	pid_t pid;
+
+	ASSERT_LE(0, from);
+	ASSERT_LE(0, to);
+	ASSERT_EQ(7, lseek(from, 7, SEEK_SET));
+	pid = child_run(send_file(self->a, from, 0, len, NULL));
+	ASSERT_EQ(0, recv_file(self->b, to, 4096, len, &done));
+	EXPECT_EQ(len, done);
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(7, lseek(from, 0, SEEK_CUR));
+	EXPECT_EQ(0, lseek(to, 0, SEEK_CUR));
+	EXPECT_EQ(0, file_check(to, 4096, len, 5, 0));
+	EXPECT_EQ(sent + len, channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes"));
+	close(from);
+	close(to);
+}
+
+/* It is the same stream of bytes, whoever reads or writes the other end. */
+TEST_F(pair, file_and_read_write)
+{
+	const uint64_t len = 2 * self->window + 4711;
+	int from = file_pattern(len, 6), to = file_new();
+	uint64_t done;
+	pid_t pid;
+
+	pid = child_run(send_file(self->a, from, 100, len - 100, NULL));
+	EXPECT_EQ(0, pattern_read(self->b, len - 100, 3333, 6, 100));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	pid = child_run(pattern_write(self->b, len, 5555, 7, 0));
+	EXPECT_EQ(0, recv_file(self->a, to, 0, len, &done));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, file_check(to, 0, len, 7, 0));
+	close(from);
+	close(to);
+}
+
+TEST_F(pair, file_ends)
+{
+	int from = file_pattern(1000, 8), to = file_new();
+	uint64_t done;
+
+	/* The file's end is no error... */
+	EXPECT_EQ(0, send_file(self->a, from, 0, 5000, &done));
+	EXPECT_EQ(1000, done);
+	EXPECT_EQ(0, send_file(self->a, from, 1000, 5000, &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(0, send_file(self->a, from, 1ULL << 40, 5000, &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(0, send_file(self->a, from, 0, 0, &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(0, recv_file(self->b, to, 0, 0, &done));
+	EXPECT_EQ(0, done);
+	/* ... nor is the conversation's. */
+	close(self->a);
+	self->a = -1;
+	EXPECT_EQ(0, recv_file(self->b, to, 0, 5000, &done));
+	EXPECT_EQ(1000, done);
+	EXPECT_EQ(0, file_check(to, 0, 1000, 8, 0));
+	EXPECT_EQ(0, recv_file(self->b, to, 0, 5000, &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(-EPIPE, send_file(self->b, from, 0, 10, &done));
+	EXPECT_EQ(0, done);
+	close(from);
+	close(to);
+}
+
+TEST_F(pair, file_bad_arguments)
+{
+	int file = file_pattern(1000, 1), pipes[2], sockets[2], ro, wo, append, direct, dir, proc;
+	struct ivring_file_xfer x = { .fd = file, .len = 10 };
+	char path[64];
+	int i;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	ASSERT_LE(0, ro = open(path, O_RDONLY | O_CLOEXEC));
+	ASSERT_LE(0, wo = open(path, O_WRONLY | O_CLOEXEC));
+	ASSERT_LE(0, append = open(path, O_RDWR | O_APPEND | O_CLOEXEC));
+	ASSERT_LE(0, dir = open("/tmp", O_RDONLY | O_CLOEXEC));
+	ASSERT_LE(0, proc = open("/proc/self/mem", O_RDWR | O_CLOEXEC));
+	ASSERT_EQ(0, pipe2(pipes, O_CLOEXEC));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+
+	EXPECT_EQ(-EBADF, send_file(self->a, -1, 0, 10, NULL));
+	EXPECT_EQ(-EBADF, send_file(self->a, 9999, 0, 10, NULL));
+	EXPECT_EQ(-EBADF, recv_file(self->a, -1, 0, 10, NULL));
+	EXPECT_EQ(-EBADF, send_file(self->a, wo, 0, 10, NULL));
+	EXPECT_EQ(-EBADF, recv_file(self->a, ro, 0, 10, NULL));
+	EXPECT_EQ(-EBADF, recv_file(self->a, append, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, dir, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, proc, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, recv_file(self->a, proc, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, pipes[0], 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, recv_file(self->a, pipes[1], 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, sockets[0], 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, self->a, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, recv_file(self->a, self->b, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, file, 1ULL << 63, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, file, 10, 1ULL << 63, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, file, (1ULL << 63) - 1, 1, NULL));
+	EXPECT_EQ(-EINVAL, recv_file(self->a, file, ~0ULL, ~0ULL, NULL));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->a, IVRING_IOC_SEND_FILE, 8L)));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->a, IVRING_IOC_RECV_FILE, 8L)));
+	x.flags = 1;
+	EXPECT_EQ(-EINVAL, SYS(ioctl(self->a, IVRING_IOC_SEND_FILE, &x)));
+	x.flags = 0;
+	for (i = 0; i < ARRAY_LEN(x.reserved); i++) {
+		x.reserved[i] = 1;
+		EXPECT_EQ(-EINVAL, SYS(ioctl(self->a, IVRING_IOC_RECV_FILE, &x)));
+		x.reserved[i] = 0;
+	}
+	/* tmpfs knows O_DIRECT from 6.6 on. */
+	direct = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (direct >= 0) {
+		EXPECT_EQ(-EINVAL, send_file(self->a, direct, 0, 10, NULL));
+		EXPECT_EQ(-EINVAL, recv_file(self->a, direct, 0, 10, NULL));
+		close(direct);
+	}
+	/* Nothing of all that left a trace in the channel. */
+	EXPECT_EQ(-EAGAIN, ch_wait(self->b, IVRING_WAIT_IN, 0));
+	EXPECT_EQ(0, file_check(file, 0, 1000, 1, 0));
+	close(pipes[0]);
+	close(pipes[1]);
+	close(sockets[0]);
+	close(sockets[1]);
+	close(dir);
+	close(proc);
+	close(append);
+	close(ro);
+	close(wo);
+	close(file);
+}
+
+TEST_F(pair, file_needs_its_direction)
+{
+	int file = file_pattern(1000, 1);
+	int rd = ends_open(&self->e, 0, O_RDONLY), wr = ends_open(&self->e, 0, O_WRONLY);
+
+	EXPECT_EQ(-EBADF, send_file(rd, file, 0, 10, NULL));
+	EXPECT_EQ(-EBADF, recv_file(wr, file, 0, 10, NULL));
+	EXPECT_EQ(0, send_file(wr, file, 0, 10, NULL));
+	close(rd);
+	close(wr);
+	close(file);
+}
+
+TEST_F(pair, file_nonblock_and_timeout)
+{
+	const uint64_t len = self->window + 5000;
+	int from = file_pattern(len, 9), to = file_new();
+	uint64_t done;
+
+	EXPECT_EQ(-ETIMEDOUT, xfer(self->b, IVRING_IOC_RECV_FILE, to, 0, 10, MS(20), &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(-ETIMEDOUT, xfer(self->a, IVRING_IOC_SEND_FILE, from, 0, len, MS(20), &done));
+	EXPECT_EQ(self->window, done);
+	EXPECT_EQ(-EAGAIN, xfer(self->a, IVRING_IOC_SEND_FILE, from, done, len, 0, &done));
+	EXPECT_EQ(0, done);
+	ASSERT_EQ(0, ch_set_nonblock(self->a, true));
+	ASSERT_EQ(0, ch_set_nonblock(self->b, true));
+	EXPECT_EQ(-EAGAIN, send_file(self->a, from, self->window, len, &done));
+	EXPECT_EQ(-EAGAIN, recv_file(self->b, to, 0, len, &done));
+	EXPECT_EQ(self->window, done);
+	EXPECT_EQ(0, send_file(self->a, from, self->window, len, &done));
+	EXPECT_EQ(5000, done);
+	EXPECT_EQ(0, recv_file(self->b, to, self->window, 5000, &done));
+	EXPECT_EQ(0, file_check(to, 0, len, 9, 0));
+	close(from);
+	close(to);
+}
+
+static void ignore(int sig)
+{
+}
+
+static int signalled(int ch, unsigned long cmd, int fd, uint64_t len, uint64_t want)
+{
+	struct sigaction sa = { .sa_handler = ignore };
+	uint64_t done;
+	int ret;
+
+	sigaction(SIGUSR1, &sa, NULL);
+	ret = xfer(ch, cmd, fd, 0, len, FOREVER, &done);
+	return done == want ? ret : 99;
+}
+
+TEST_F(pair, file_signals)
+{
+	int from = file_pattern(self->window + 5000, 9), to = file_new();
+	pid_t pid;
+
+	pid = child_run(signalled(self->b, IVRING_IOC_RECV_FILE, to, 10, 0));
+	ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
+	pid = child_run(signalled(self->a, IVRING_IOC_SEND_FILE, from, self->window + 5000,
+				  self->window));
+	ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, pattern_read(self->b, self->window, 65536, 9, 0));
+	close(from);
+	close(to);
+}
+
+TEST_F(pair, file_and_spans)
+{
+	int from = file_pattern(1000, 9), to = file_new();
+	int a2 = ends_open(&self->e, 0, O_RDWR), b2 = ends_open(&self->e, 1, O_RDWR);
+	struct ivring_span span;
+	uint64_t done;
+
+	ASSERT_EQ(0, ch_reserve(self->a, &span, 1, 0));
+	EXPECT_EQ(-EBUSY, send_file(a2, from, 0, 1000, &done));
+	EXPECT_EQ(-EBUSY, send_file(self->a, from, 0, 1000, &done));
+	ASSERT_EQ(0, ch_commit(self->a, span.offset, 0));
+	EXPECT_EQ(0, send_file(a2, from, 0, 1000, &done));
+	ASSERT_EQ(0, ch_peek(self->b, &span, 1000, 0));
+	EXPECT_EQ(-EBUSY, recv_file(b2, to, 0, 1000, &done));
+	ASSERT_EQ(0, ch_release(self->b, span.offset, 0));
+	EXPECT_EQ(0, recv_file(b2, to, 0, 1000, &done));
+	EXPECT_EQ(0, file_check(to, 0, 1000, 9, 0));
+	close(a2);
+	close(b2);
+	close(from);
+	close(to);
+}
+
+/* What the file system does not take is not lost. */
+TEST_F(pair, file_system_full)
+{
+	const uint64_t len = 64 << 10, room = 16 << 10;
+	char dir[] = "/tmp/ivring-full.XXXXXX", path[64];
+	int from = file_pattern(len, 3), to;
+	uint64_t done;
+	pid_t pid;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	ASSERT_EQ(0, mount("none", dir, "tmpfs", 0, "size=16k"));
+	snprintf(path, sizeof(path), "%s/file", dir);
+	to = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	EXPECT_LE(0, to);
+	pid = child_run(send_file(self->a, from, 0, len, NULL));
+	EXPECT_EQ(-ENOSPC, recv_file(self->b, to, 0, len, &done));
+	EXPECT_EQ(room, done);
+	EXPECT_EQ(0, file_check(to, 0, room, 3, 0));
+	EXPECT_EQ(0, pattern_read(self->b, len - room, 4096, 3, room));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	close(to);
+	EXPECT_EQ(0, umount(dir));
+	rmdir(dir);
+	close(from);
+}
+
+/* ---- splice, sendfile, fsync ---- */
+
+TEST_F(pair, sendfile_into_the_ring)
+{
+	const uint64_t len = self->window / 2 + 999;
+	int from = file_pattern(len, 4);
+	off_t pos = 9;
+
+	ASSERT_EQ(len - 9, SYS(sendfile(self->a, from, &pos, len)));
+	EXPECT_EQ(len, pos);
+	EXPECT_EQ(0, pattern_read(self->b, len - 9, 65536, 4, 9));
+	close(from);
+}
+
+TEST_F(pair, splice_both_ways)
+{
+	int p[2];
+
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	ASSERT_EQ(0, pattern_write(p[1], 3000, 3000, 4, 0));
+	ASSERT_EQ(3000, SYS(splice(p[0], NULL, self->a, NULL, 3000, 0)));
+	ASSERT_EQ(3000, SYS(splice(self->b, NULL, p[1], NULL, 65536, 0)));
+	EXPECT_EQ(0, pattern_read(p[0], 3000, 3000, 4, 0));
+	ASSERT_EQ(0, ch_set_nonblock(self->b, true));
+	EXPECT_EQ(-EAGAIN, SYS(splice(self->b, NULL, p[1], NULL, 10, 0)));
+	close(self->a);
+	self->a = -1;
+	EXPECT_EQ(0, SYS(splice(self->b, NULL, p[1], NULL, 10, 0)));
+	close(p[0]);
+	close(p[1]);
+}
+
+TEST_F(pair, fsync_drains)
+{
+	pid_t pid;
+
+	EXPECT_EQ(0, SYS(fsync(self->a)));
+	ASSERT_EQ(0, pattern_write(self->a, 100, 100, 1, 0));
+	pid = child_run(SYS(fsync(self->a)));
+	ASSERT_TRUE(child_asleep(pid, SYS_fsync));
+	EXPECT_EQ(0, pattern_read(self->b, 100, 100, 1, 0));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	ASSERT_EQ(0, ch_set_nonblock(self->a, true));
+	ASSERT_EQ(0, pattern_write(self->a, 100, 100, 1, 0));
+	EXPECT_EQ(-EAGAIN, SYS(fdatasync(self->a)));
+	/* Closed by a peer that has not read it: it never will be. */
+	close(self->b);
+	self->b = -1;
+	ASSERT_EQ(0, ch_set_nonblock(self->a, false));
+	EXPECT_EQ(-EPIPE, SYS(fsync(self->a)));
+}
+
+PAIR_HARNESS_MAIN
