@@ -12,6 +12,7 @@
 #include <linux/uio.h>
 #include <ivring/tune.h>
 #include "internal.h"
+#include "trace.h"
 
 /* Long enough for an interrupt that was on its way, see ivring_channel_rescued(). */
 #define IVRING_RESCUE_GRACE_MS	50
@@ -276,6 +277,7 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 			 timeout > IVRING_TICK_NS;
 		if (safety)
 			timeout = IVRING_TICK_NS;
+		trace_ivring_wait(ch, w);
 		timed_out = !schedule_hrtimeout(deadline == U64_MAX && !safety ? NULL : &timeout,
 						HRTIMER_MODE_REL);
 	}
@@ -310,6 +312,7 @@ static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_w
 		ret = ivring_channel_look(f, w, false);
 	if (!ret && moved)
 		ret = ivring_channel_give_up(w, deadline);
+	trace_ivring_wake(ch, ktime_get_ns() - start, moved, ret);
 	return ret;
 }
 
@@ -406,6 +409,7 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span)
 		ch->tx_dir.held = ivring_tx_cached_space(&ch->tx);
 		span->offset = ch->tx.prod & (ch->tx.size - 1);
 		span->len = ch->tx_dir.held;
+		trace_ivring_reserve(ch, ch->tx.prod, span->len);
 	}
 	spin_unlock(&ch->lock);
 out_unlock:
@@ -418,6 +422,7 @@ static bool ivring_channel_produce(struct ivring_channel *ch, u64 len)
 {
 	bool ring = ivring_tx_publish(&ch->tx, len);
 
+	trace_ivring_commit(ch, ch->tx.prod, len, ring);
 	ch->stats[IVRING_STAT_TX_BYTES] += len;
 	ch->stats[ring ? IVRING_STAT_DOORBELLS_SENT : IVRING_STAT_DOORBELLS_SUPPRESSED]++;
 	return ring;
@@ -428,6 +433,7 @@ static bool ivring_channel_consume(struct ivring_channel *ch, u64 len)
 {
 	bool ring = ivring_rx_publish(&ch->rx, len);
 
+	trace_ivring_release(ch, ch->rx.cons, len, ring);
 	ch->stats[IVRING_STAT_RX_BYTES] += len;
 	ch->stats[ring ? IVRING_STAT_DOORBELLS_SENT : IVRING_STAT_DOORBELLS_SUPPRESSED]++;
 	return ring;
@@ -505,6 +511,7 @@ int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span)
 		span->len = ivring_rx_cached_avail(&ch->rx);
 		ch->rx_dir.held = span->len;
 		ch->rx_dir.holder = span->len ? f : NULL;
+		trace_ivring_peek(ch, ch->rx.cons, span->len);
 	}
 	spin_unlock(&ch->lock);
 out_unlock:
@@ -578,6 +585,7 @@ int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
 	piece->data = ch->tx_data + (ch->tx.prod & (ch->tx.size - 1));
 	piece->len = min3(ivring_tx_cached_space(&ch->tx), count,
 			  ivring_dir_chunk(ch, &ch->tx_dir));
+	trace_ivring_reserve(ch, ch->tx.prod, piece->len);
 	spin_unlock(&ch->lock);
 	piece->start_ns = ktime_get_ns();
 	return 0;
@@ -610,6 +618,7 @@ int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
 	piece->data = ch->rx_data + (ch->rx.cons & (ch->rx.size - 1));
 	piece->len = min3(ivring_rx_cached_avail(&ch->rx), count,
 			  ivring_dir_chunk(ch, &ch->rx_dir));
+	trace_ivring_peek(ch, ch->rx.cons, piece->len);
 	ret = ivring_file_error(f);
 	spin_unlock(&ch->lock);
 	piece->start_ns = ktime_get_ns();

@@ -29,12 +29,20 @@
  */
 #include <linux/random.h>
 #include "internal.h"
+#include "trace.h"
 
 static void ivring_conn_set_flags(struct ivring_channel *ch, u32 flags)
 {
 	ch->flags = flags;
 	/* [N] pairs with [O]. */
 	virt_store_release(&ch->own->flags, cpu_to_le32(flags));
+}
+
+static void ivring_conn_set_state(struct ivring_channel *ch, u32 state, int error)
+{
+	trace_ivring_channel_state(ch, state, error);
+	WRITE_ONCE(ch->state, state);
+	ch->error = error;
 }
 
 /* Leave the conversation: the peer sees the epoch gone before anything else. */
@@ -69,8 +77,7 @@ static void ivring_conn_begin(struct ivring_channel *ch)
 {
 	ch->conversation++;
 	ch->users = 0;
-	WRITE_ONCE(ch->state, IVRING_CHANNEL_OPENING);
-	ch->error = 0;
+	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
 	ch->started = false;
 	ch->tx_dir.holder = NULL;
 	ch->tx_dir.held = 0;
@@ -115,8 +122,7 @@ static bool ivring_conn_drained(struct ivring_channel *ch)
 /* End with an error, on both sides. */
 static bool ivring_conn_abort(struct ivring_channel *ch, u32 state, int error)
 {
-	WRITE_ONCE(ch->state, state);
-	ch->error = error;
+	ivring_conn_set_state(ch, state, error);
 	ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING | IVRING_WIRE_CONN_F_ABORTED);
 	wake_up_all(&ch->wait);
 	return true;
@@ -129,6 +135,7 @@ static bool ivring_conn_abort(struct ivring_channel *ch, u32 state, int error)
 void ivring_conn_break(struct ivring_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
+	trace_ivring_broken(ch);
 	ch->stats[IVRING_STAT_BROKEN]++;
 	dev_warn_ratelimited(&ch->dev, "broken: the peer wrote an impossible index\n");
 	ivring_conn_abort(ch, IVRING_CHANNEL_BROKEN, -EPROTO);
@@ -161,7 +168,7 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 	/* An ack counts only with the epoch it was written under. */
 	if (ack == ch->epoch && ivring_conn_peer_epoch(ch) == epoch) {
 		ch->peer_life = life;
-		WRITE_ONCE(ch->state, IVRING_CHANNEL_CONNECTED);
+		ivring_conn_set_state(ch, IVRING_CHANNEL_CONNECTED, 0);
 		wake_up_all(&ch->wait);
 	}
 	return announce;
@@ -191,7 +198,7 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 		ivring_conn_break(ch);
 		return true;
 	}
-	WRITE_ONCE(ch->state, IVRING_CHANNEL_PEER_CLOSED);
+	ivring_conn_set_state(ch, IVRING_CHANNEL_PEER_CLOSED, 0);
 	wake_up_all(&ch->wait);
 	return false;
 }
@@ -281,7 +288,7 @@ static bool ivring_conn_end(struct ivring_channel *ch)
 		ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING);
 		ivring_tx_arm_drained(&ch->tx);
 	}
-	WRITE_ONCE(ch->state, IVRING_CHANNEL_OPENING);
+	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
 	ivring_conn_evaluate_lingering(ch);
 	return true;
 }

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "internal.h"
+#include "trace.h"
 
 static DEFINE_IDA(ivring_link_ida);
 
@@ -22,6 +23,7 @@ static DEFINE_IDA(ivring_link_ida);
 /* Caller is inside ivring_link_enter(). */
 void ivring_link_ring(struct ivring_link *link, u32 vector)
 {
+	trace_ivring_doorbell(link, vector);
 	atomic64_inc(&link->stats[IVRING_STAT_LINK_DOORBELLS]);
 	link->params.ops->ring(link->params.priv, READ_ONCE(link->peer_id), vector);
 }
@@ -45,6 +47,7 @@ void ivring_link_interrupt(struct ivring_link *link, u32 vector)
 	bool work = vector == 0;
 	u32 c;
 
+	trace_ivring_interrupt(link, vector);
 	atomic64_inc(&link->stats[IVRING_STAT_LINK_INTERRUPTS]);
 	for (c = 0; c < link->geo.channels; c++) {
 		struct ivring_channel *ch = link->channels[c];
@@ -236,6 +239,7 @@ static bool __ivring_link_evaluate(struct ivring_link *link)
 		atomic64_inc(&link->stats[IVRING_STAT_LINK_DOWNS]);
 		ivring_link_reset_channels(link);
 	}
+	trace_ivring_link_state(link, old);
 	ivring_link_log_state(link, &p, old);
 	ivring_link_wake_all(link);
 	return link->state == IVRING_LINK_UP;
@@ -634,11 +638,13 @@ static void ivring_link_del_nodes(struct ivring_link *link)
  */
 static void ivring_link_shut(struct ivring_link *link)
 {
-	u32 c;
+	u32 c, old;
 
 	spin_lock(&link->lock);
+	old = link->state;
 	WRITE_ONCE(link->dead, true);
 	WRITE_ONCE(link->state, IVRING_LINK_DEAD);
+	trace_ivring_link_state(link, old);
 	spin_unlock(&link->lock);
 	ivring_link_shutdown(link);
 

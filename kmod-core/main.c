@@ -5,6 +5,8 @@
 #include <linux/fs.h>
 #include <linux/module.h>
 #include "internal.h"
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 struct class ivring_class = {
 	.name = "ivring",

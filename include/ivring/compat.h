@@ -23,12 +23,12 @@
 
 #ifdef CONFIG_X86
 /* cpuid_count() and cpuid_eax(), which moved twice */
-#if __has_include(<asm/cpuid/api.h>)
-#include <asm/cpuid/api.h>
-#elif __has_include(<asm/cpuid.h>)
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#include <asm/processor.h>
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
 #include <asm/cpuid.h>
 #else
-#include <asm/processor.h>
+#include <asm/cpuid/api.h>
 #endif
 #endif
 

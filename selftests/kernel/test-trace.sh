@@ -1,0 +1,96 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What Documentation/tracing.rst shows, in the lab's host VM on a loop link: every
+# tracepoint says what happens, and counters and trace agree.
+
+# The checks are called through ok().
+# shellcheck disable=SC2317
+set -uo pipefail
+# shellcheck source=../pair/pair.sh
+. /src/selftests/pair/pair.sh
+
+DATA=/tmp/data
+TRACE=$RESULTS/trace.dat
+TEXT=$RESULTS/trace.txt
+STATS=/sys/class/ivring/ivring0c1/stats
+DEBUG=/sys/kernel/debug/dynamic_debug/control
+
+load()
+{
+	insmod /src/kmod-core/ivring.ko
+}
+
+# One conversation from beginning to end, with more data than fits at once
+conversation()
+{
+	insmod /src/kmod-core/ivring_loop.ko pairs=1
+	cat /dev/ivring1c1 >/tmp/arrived &
+	cat $DATA >/dev/ivring0c1
+	wait $!
+	cat $STATS/tx_bytes $STATS/doorbells_sent $STATS/doorbells_suppressed \
+		$STATS/sleeps >"$RESULTS/stats"
+	wait_for 10 rmmod ivring_loop
+}
+
+record()
+{
+	declare -f conversation wait_for >/tmp/conversation
+	echo conversation >>/tmp/conversation
+	DATA=$DATA STATS=$STATS trace-cmd record -q -o "$TRACE" -e ivring \
+		bash /tmp/conversation >"$RESULTS/record.log" 2>&1 &&
+		trace-cmd report -i "$TRACE" >"$TEXT" 2>"$RESULTS/report.log"
+}
+
+# says EVENT PATTERN: some line of this event matches
+says()
+{
+	grep -qE -- "ivring_$1: .*$2" "$TEXT"
+}
+
+# Lines of the producer's publications
+commits()
+{
+	grep 'ivring_commit: .*link=0 channel=1 ' "$TEXT"
+}
+
+stat_is()
+{
+	[ "$(sed -n "$1p" "$RESULTS/stats")" = "$2" ]
+}
+
+head -c 20000000 /dev/urandom >$DATA
+ok "the core loads" load
+ok "there are tracepoints" [ -d /sys/kernel/tracing/events/ivring ]
+ok "trace-cmd records" record
+ok "the data is the same" cmp $DATA /tmp/arrived
+ok "links" says link_state 'link=0 waiting -> up peer_epoch=[0-9a-f]{16}'
+ok "links that end" says link_state 'link=[01] up -> dead'
+ok "channels" says channel_state 'link=0 channel=1 .*opening -> connected error=0'
+ok "channels that are closed" says channel_state 'link=1 channel=1 .*connected -> peer-closed'
+ok "reserve" says reserve 'link=0 channel=1 index=0 len=[1-9]'
+ok "commit" says commit 'link=0 channel=1 index=20000000 len=[1-9]'
+ok "peek" says peek 'link=1 channel=1 index=0 len=[1-9]'
+ok "release" says release 'link=1 channel=1 index=20000000 len=[1-9]'
+ok "wait" says wait 'link=[01] channel=1 events=(in|out)'
+ok "wake" says wake 'channel=1 waited_ns=[1-9][0-9]* by=(sleep|spin) ret='
+ok "doorbell" says doorbell 'link=0 vector='
+ok "interrupt" says interrupt 'link=1 vector='
+ok "nothing broke" [ "$(grep -c ivring_broken: "$TEXT")" = 0 ]
+ok "traced and counted bytes agree" stat_is 1 \
+	"$(commits | sed 's/.*len=\([0-9]*\).*/\1/' | awk '{ n += $1 } END { print n }')"
+ok "traced and counted doorbells agree" stat_is 2 "$(commits | grep -c doorbell)"
+ok "and those that were spared" stat_is 3 "$(commits | grep -vc doorbell)"
+
+debug_speaks()
+{
+	echo 'module ivring +p' >$DEBUG
+	dmesg -C
+	insmod /src/kmod-core/ivring_loop.ko && rmmod ivring_loop
+	echo 'module ivring -p' >$DEBUG
+	dmesg | grep -q 'ivring ivring0: waiting -> up'
+}
+
+ok "dynamic debug speaks" debug_speaks
+ok "the core unloads" rmmod ivring
+plan
