@@ -23,7 +23,7 @@
  *		sees the epoch gone
  *	[M] both: ack; mb; read the other's ack
  *		one of the two sees both; each announces its ack, so both
- *		get to look
+ *		get to look, with [P] in link.c even without this barrier
  *	[N] closer: prod; store-release flags	[O] other: load-acquire flags;
  *		all data before CLOSING			read prod
  */

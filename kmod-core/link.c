@@ -25,6 +25,11 @@ void ivring_link_ring(struct ivring_link *link, u32 vector)
 {
 	trace_ivring_doorbell(link, vector);
 	atomic64_inc(&link->stats[IVRING_STAT_LINK_DOORBELLS]);
+	/*
+	 * [P] pairs with the interrupt: what the doorbell announces is visible
+	 * before it arrives. Not every transport's bell orders stores by itself.
+	 */
+	virt_wmb();
 	link->params.ops->ring(link->params.priv, READ_ONCE(link->peer_id), vector);
 }
 
