@@ -409,6 +409,112 @@ static void test_bad_index(void)
 	ring_free(&r);
 }
 
+/* The same from every start: each index that does not cover whole records, or too much. */
+static void test_bad_index_borders(void)
+{
+	const uint64_t lies[] = { -1ULL, -8ULL, 7, SIZE + 1, SIZE + 8, 1ULL << 32, 1ULL << 63 };
+	void *payload;
+	struct ring r;
+
+	for (size_t k = 0; k < N_STARTS; k++) {
+		for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+			ring_init(&r, SIZE, SIZE, starts[k]);
+			CHECK(!put(&r, 0, 1));
+			r.wire.producer.prod = htole64(starts[k] + lies[i]);
+			CHECK(got(&r, 0, 1) == -EPROTO);
+			CHECK(!r.mrx.taken);
+
+			/* Full, so that the consumer's index must be read. */
+			CHECK(!put(&r, SIZE - 2 * HEAD, 2));
+			ivring_msg_publish(&r.mtx);
+			r.wire.consumer.cons = htole64(starts[k] - 1 - lies[i] % SIZE);
+			CHECK(ivring_msg_reserve(&r.mtx, 0, &payload) == -EPROTO);
+			r.wire.consumer.cons = htole64(starts[k] + SIZE + 1 + lies[i] % SIZE);
+			CHECK(ivring_msg_reserve(&r.mtx, 0, &payload) == -EPROTO);
+			CHECK(!ivring_tx_cached_space(&r.tx));
+			ring_free(&r);
+		}
+		/* Backwards, from what was seen */
+		ring_init(&r, SIZE, SIZE, starts[k]);
+		CHECK(!put(&r, SIZE - HEAD, 3));
+		ivring_msg_publish(&r.mtx);
+		CHECK(!got(&r, SIZE - HEAD, 3));
+		r.wire.consumer.cons = htole64(starts[k] + 16);
+		CHECK(!ivring_msg_reserve(&r.mtx, 0, &payload));
+		CHECK(ivring_msg_reserve(&r.mtx, 16, &payload) == -EAGAIN);
+		r.wire.consumer.cons = htole64(starts[k] + 8);
+		CHECK(ivring_msg_reserve(&r.mtx, 16, &payload) == -EPROTO);
+		CHECK(ivring_msg_commit(&r.mtx, 0, 0) == -EINVAL);
+		ring_free(&r);
+	}
+}
+
+/* Nothing can be given back but what was taken, and that only once. */
+static void test_release_beyond(void)
+{
+	struct ring r;
+
+	for (size_t k = 0; k < N_STARTS; k++) {
+		ring_init(&r, SIZE, SIZE, starts[k]);
+		CHECK(!put(&r, 8, 1) && !put(&r, 8, 2));
+		ivring_msg_publish(&r.mtx);
+		ivring_msg_release(&r.mrx);
+		CHECK(le64toh(r.wire.consumer.cons) == starts[k]);
+		CHECK(!got(&r, 8, 1));
+		ivring_msg_release(&r.mrx);
+		ivring_msg_release(&r.mrx);
+		CHECK(le64toh(r.wire.consumer.cons) == starts[k] + 16);
+		/* A message that is refused is not taken, and so not given back. */
+		CHECK(!got(&r, 8, 2));
+		r.wire.producer.prod = htole64(starts[k]);
+		CHECK(got(&r, 0, 0) == -EPROTO);
+		ivring_msg_release(&r.mrx);
+		CHECK(le64toh(r.wire.consumer.cons) == starts[k] + 32);
+		ring_free(&r);
+	}
+}
+
+/*
+ * Windows and rings down to the smallest. Both sides go to the same place for the
+ * same record, so memory twice the size does where mapping it twice does not.
+ */
+static void test_small_rings(void)
+{
+	static uint64_t data[2 * 256 / 8];
+	uint64_t size, window, len, i;
+	struct ring r;
+
+	for (size_t k = 0; k < N_STARTS; k++) {
+		for (size = 16; size <= 256; size *= 2) {
+			for (window = 8; window <= size; window++) {
+				ring_init(&r, SIZE, SIZE, starts[k]);
+				r.tx.size = size;
+				r.rx.size = size;
+				r.tx.window = window;
+				CHECK(!ivring_msg_tx_init(&r.mtx, &r.tx, data));
+				CHECK(!ivring_msg_rx_init(&r.mrx, &r.rx, data));
+				len = ivring_msg_len_max(window);
+				CHECK(put(&r, len + 1, 0) == -EMSGSIZE);
+				for (i = 0; i < 5; i++) {
+					CHECK(got(&r, len, i) == -EAGAIN);
+					CHECK(!put(&r, len, i));
+					CHECK(put(&r, 0, i) == -EAGAIN);
+					ivring_msg_publish(&r.mtx);
+					CHECK(put(&r, 0, i) == -EAGAIN);
+					CHECK(!got(&r, len, i));
+					ivring_msg_release(&r.mrx);
+					CHECK(!put(&r, 0, i));
+					ivring_msg_publish(&r.mtx);
+					CHECK(!got(&r, 0, i));
+					ivring_msg_release(&r.mrx);
+				}
+				r.tx.size = SIZE;
+				ring_free(&r);
+			}
+		}
+	}
+}
+
 struct flipper {
 	struct ivring_wire_msg *head;
 	bool stop;
@@ -552,6 +658,9 @@ int main(void)
 	run(test_bad_length, "a record longer than its index covers");
 	run(test_part_of_record, "an index that ends inside a record");
 	run(test_bad_index, "an index that goes backwards or jumps ahead");
+	run(test_bad_index_borders, "such an index at every wrap");
+	run(test_release_beyond, "no more is given back than was taken");
+	run(test_small_rings, "the smallest rings, and windows of every size");
 	run(test_changing_length, "a length that changes while it is read");
 	run(test_threads, "two threads");
 	return tap_done();

@@ -382,6 +382,86 @@ static void test_bad_cons(void)
 	}
 }
 
+/* Every value near the borders, at each fill of small rings; empty and full among them. */
+static void test_bad_at_borders(void)
+{
+	uint64_t start, size, used, lie;
+	struct ring r;
+
+	for_each(start, starts) {
+		for (size = 1; size <= 16; size *= 2) {
+			for (used = 0; used <= size; used++) {
+				ring_init(&r, size, size, start);
+				for (lie = -40ULL; lie != 40; lie++) {
+					bool cons_ok = lie <= used, prod_ok = lie >= used && lie <= size;
+
+					r.tx.prod = start + used;
+					r.tx.cons = start;
+					r.wire.consumer.cons = htole64(start + lie);
+					CHECK(ivring_tx_refresh(&r.tx) == (cons_ok ? 0 : -EPROTO));
+					CHECK(r.tx.cons == (cons_ok ? start + lie : start));
+
+					r.rx.prod = start + used;
+					r.rx.cons = start;
+					r.wire.producer.prod = htole64(start + lie);
+					CHECK(ivring_rx_refresh(&r.rx) == (prod_ok ? 0 : -EPROTO));
+					CHECK(r.rx.prod == start + (prod_ok ? lie : used));
+				}
+				ring_free(&r);
+			}
+		}
+	}
+}
+
+struct flipper {
+	struct ring r;
+	bool stop;
+};
+
+/* Writes what is right and what is not as fast as it can. */
+static void *flip(void *arg)
+{
+	struct flipper *f = arg;
+	struct ivring_wire_ring *w = &f->r.wire;
+	bool bad = false;
+
+	while (!__atomic_load_n(&f->stop, __ATOMIC_RELAXED)) {
+		__atomic_store_n(&w->producer.prod, htole64(16 + bad), __ATOMIC_RELAXED);
+		__atomic_store_n(&w->consumer.cons, htole64(8 + bad), __ATOMIC_RELAXED);
+		bad = !bad;
+	}
+	return NULL;
+}
+
+/* What was judged is what is used, however the peer's index changes meanwhile. */
+static void test_changing_index(void)
+{
+	int i, good = 0, bad = 0, ret;
+	struct flipper f = { 0 };
+	pthread_t thread;
+
+	ring_init(&f.r, 16, 16, 0);
+	pthread_create(&thread, NULL, flip, &f);
+	for (i = 0; i < 10000000 && (i < 200000 || !good || !bad); i++) {
+		f.r.rx.prod = 0;
+		ret = ivring_rx_refresh(&f.r.rx);
+		CHECK(ret == 0 || ret == -EPROTO);
+		CHECK(f.r.rx.prod == 0 || (!ret && f.r.rx.prod == 16));
+		good += f.r.rx.prod == 16;
+		bad += ret == -EPROTO;
+
+		f.r.tx.prod = 8;
+		f.r.tx.cons = 0;
+		ret = ivring_tx_refresh(&f.r.tx);
+		CHECK(ret == 0 || ret == -EPROTO);
+		CHECK(f.r.tx.cons == 0 || (!ret && f.r.tx.cons == 8));
+	}
+	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	CHECK(good && bad);
+	ring_free(&f.r);
+}
+
 /* No wish that the peer may write makes a publication fail; it may ring, or not. */
 static void test_bad_event(void)
 {
@@ -614,6 +694,8 @@ int main(void)
 		{ "no wish, no doorbell", test_suppression },
 		{ "impossible prod", test_bad_prod },
 		{ "impossible cons", test_bad_cons },
+		{ "impossible indices at every fill of small rings", test_bad_at_borders },
+		{ "indices that change while they are read", test_changing_index },
 		{ "senseless event", test_bad_event },
 		{ "a window smaller than the ring", test_window },
 		{ "a window that shrinks below what is in flight", test_window_shrinks },

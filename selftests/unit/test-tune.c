@@ -58,7 +58,7 @@ static void test_pace(void)
 {
 	ok(paced(128 * KIB, 128 * KIB, 20000) == 128 * KIB, "pace: fast memory, the longest chunk");
 	ok(paced(4 * KIB, 128 * KIB, 20000) == 128 * KIB, "pace: it gets there from the shortest");
-	ok(paced(128 * KIB, 128 * KIB, 1000) == 32 * KIB, "pace: slow memory, short chunks");
+	ok(paced(128 * KIB, 128 * KIB, 1000) == 16 * KIB, "pace: slow memory, short chunks");
 	ok(paced(128 * KIB, 128 * KIB, 1) == 4 * KIB, "pace: never below the shortest");
 	ok(paced(128 * KIB, 4 * KIB, 20000) == 4 * KIB, "pace: never above the limit");
 	ok(paced(4 * KIB, 1, 20000) == 1, "pace: however small that is");

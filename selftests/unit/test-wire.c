@@ -208,6 +208,55 @@ static void test_check_fields(void)
 	ok(check(SIZE) == 0, "fewer channels");
 }
 
+/* Every number of channels with rings of every size: accepted just when all fits. */
+static void test_check_every_ring(void)
+{
+	int wrong = 0, accepted = 0, near;
+	uint64_t pages, ring, data;
+	uint32_t channels;
+
+	for (channels = 0; channels <= 34; channels++) {
+		data = (3 + channels) * 4096ULL;
+		/* Around each multiple of a page */
+		for (pages = 0; pages <= SIZE / 4096 + 1; pages++) {
+			for (near = -1; near <= 1; near++) {
+				bool fits;
+
+				ring = pages * 4096 + near;
+				fits = channels >= 1 && channels <= 32 && pages && !near &&
+				       !(pages & (pages - 1)) && data + 2 * channels * ring <= SIZE;
+				fresh();
+				sb.channels = htole32(channels);
+				sb.data_offset = htole64(data);
+				sb.ring_size = htole64(ring);
+				wrong += check(SIZE) != (fits ? 0 : -ENOTUNIQ);
+				accepted += fits;
+			}
+		}
+	}
+	ok(!wrong && accepted > 60, "every number of channels, every size of rings (%d fit)",
+	   accepted);
+}
+
+/* Regions of every power of two, and the neighbours of each */
+static void test_check_every_region(void)
+{
+	int i, wrong = 0;
+
+	for (i = 0; i < 64; i++) {
+		uint64_t size = 1ULL << i;
+		bool good = size >= IVRING_WIRE_REGION_SIZE_MIN &&
+			    size <= IVRING_WIRE_REGION_SIZE_MAX;
+
+		fresh();
+		sb.region_size = htole64(size);
+		wrong += check(size) != (!good ? -EFBIG : size >= SIZE ? 0 : -ENOTUNIQ);
+		if (i > 1)
+			wrong += check(size - 1) != -EFBIG || check(size + 1) != -EFBIG;
+	}
+	ok(!wrong, "every size of a region, and one byte more or less");
+}
+
 /* ---- fuzz ---- */
 
 static uint64_t rnd = 1;
@@ -355,6 +404,8 @@ int main(void)
 	test_format_refuses();
 	test_check_sizes();
 	test_check_fields();
+	test_check_every_ring();
+	test_check_every_region();
 	test_fuzz();
 	test_vector();
 	return tap_done();
