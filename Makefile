@@ -50,11 +50,11 @@ demo: deps-tools-modules-lab	## push a file host -> guest -> host through the ri
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
 	@$(in_lab) $(LAB) run -p -t 600 selftests/demo.sh && echo "demo: ok"
 
-check: deps-tools-modules-lab-check	## every test
+check: deps-tools-modules-lab-check-proof-bench	## every test
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run native lab
 
-check-native: deps-tools-modules-check	## the tests that need no VM
+check-native: deps-tools-modules-check-proof-bench	## the tests that need no VM
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run native
 
