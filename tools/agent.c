@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "client.h"
+#include "tally.h"
 #include "util.h"
-#include "xfer.h"
 
 #define HELLO_TIMEOUT_MS	10000
 /*
@@ -19,125 +20,166 @@
 #define RETRY_FIRST_MS		10
 #define RETRY_MAX_MS		1000
 #define RETRY_FORGIVE_MS	10000
+/* Of one transfer: the rest is only counted. */
+#define LOG_FAILURES_MAX	10
 
-static void log_transfer(const struct agent *a, const char *verb, const struct file_meta *meta,
-			 const char *name, const struct xfer_result *result)
+/* What an agent needs for one conversation. */
+struct session {
+	struct watcher watcher;		/* first: what a stream calls */
+	const struct agent *a;
+	struct conv c;
+	struct request request;
+	struct receiver receiver;
+	struct sender sender;
+	struct send_options send;
+	struct tally tally;
+	uint64_t told;			/* failures that are in the log */
+	char name[NAME_MAX + 1];	/* of the last file */
+};
+
+static void on_done(struct watcher *w, const struct entry *e, const char *path)
 {
-	char summary[XFER_SUMMARY_SIZE];
+	struct session *s = (struct session *)w;
 
-	xfer_summary(result, summary);
-	log_line("agent: %s: %s %s%s%s: %s", a->label, verb,
-		 printable_cut(meta->path[0] ? meta->path : "/"),
-		 name ? " as " : "", name ? printable_cut(name) : "", summary);
+	(void)path;
+	tally_add(&s->tally, e);
+	strcpy(s->name, e->name);
 }
 
-static int agent_put(const struct agent *a, struct conv *c, struct file_meta *meta,
-		     struct status *st)
+static void on_failed(struct watcher *w, const struct status *why, uint64_t number)
 {
-	struct xfer_receiver r = { .root = &a->root, .umask = a->umask };
-	struct xfer_result result;
-	char name[NAME_MAX + 1];
+	struct session *s = (struct session *)w;
+
+	(void)number;
+	s->tally.failed++;
+	if (s->told++ < LOG_FAILURES_MAX)
+		log_line("agent: %s: %s", s->a->label, why->text);
+}
+
+static void log_transfer(struct session *s, const char *verb)
+{
+	bool single = s->tally.files == 1 && !s->tally.dirs;
+	char text[TALLY_TEXT_SIZE];
+
+	tally_text(&s->tally, text);
+	log_line("agent: %s: %s %s%s%s: %s", s->a->label, verb,
+		 printable_cut(s->request.path[0] ? s->request.path : "/"),
+		 single ? " as " : "", single ? printable_cut(s->name) : "", text);
+}
+
+static int agent_put(struct session *s, struct status *st)
+{
 	int ret;
 
-	if (a->read_only)
+	if (s->a->read_only)
 		return status_set(st, STATUS_REFUSED, "the agent is read-only");
-	r.sync = meta->flags & WIRE_FILE_F_SYNC;
-	ret = path_resolve_dest(&a->root, meta->path, meta->base,
-				meta->flags & WIRE_FILE_F_INTO_DIR, &r.dest, st);
-	if (!ret)
-		ret = xfer_receive_begin(&r, meta, st);
+	recv_init(&s->receiver, &s->c, &s->a->root, &s->a->recv, &s->watcher);
+	ret = recv_begin(&s->receiver, &s->request, st);
 	if (ret)
 		return ret;
-	strcpy(name, r.dest.name);
-	ret = conv_send(c, FRAME_GO, NULL, st);
-	if (ret) {
-		xfer_receive_cancel(&r);
-		return ret;
-	}
-	ret = xfer_receive(&r, c, meta, NULL, &result, st);
+	ret = conv_send(&s->c, FRAME_GO, NULL, st);
 	if (!ret)
-		log_transfer(a, "received", meta, name, &result);
+		ret = recv_stream(&s->receiver, st);
+	recv_end(&s->receiver);
+	if (!ret)
+		log_transfer(s, "received");
 	return ret;
 }
 
-static int agent_get(const struct agent *a, struct conv *c, struct file_meta *meta,
-		     struct status *st)
+static int agent_get(struct session *s, struct status *st)
 {
-	struct xfer_result result;
-	struct stat stat;
-	struct frame f;
-	int fd, ret;
+	uint64_t arg[FRAME_ARGS] = { 0 };
+	struct send_totals totals = { 0 };
+	int ret;
 
-	if (a->write_only)
+	if (s->a->write_only)
 		return status_set(st, STATUS_REFUSED, "the agent is write-only");
-	ret = path_open_source(&a->root, meta->path, &fd, &stat, st);
+	ret = send_measure(&s->a->root, s->request.path, &totals, st);
 	if (ret)
 		return ret;
-	xfer_describe(&stat, meta);
-	meta->flags = 0;
-	ret = conv_send_meta(c, FRAME_FILE, meta, st);
+	s->send = (struct send_options){
+		.chunk = s->a->chunk, .keep = s->request.keep, .hash = HASH_FASTEST,
+	};
+	arg[0] = totals.tree ? BEGIN_F_TREE : 0;
+	arg[1] = totals.entries;
+	arg[2] = totals.bytes;
+	arg[3] = totals.data_bytes;
+	send_init(&s->sender, &s->c, &s->send, &s->watcher);
+	ret = conv_put(&s->c, FRAME_BEGIN, arg, NULL, 0, st);
 	if (!ret)
-		ret = conv_expect(c, FRAME_GO, &f, st);
+		ret = send_path(&s->sender, &s->a->root, s->request.path, st);
 	if (!ret)
-		ret = xfer_send(c, fd, &stat, meta, a->chunk, NULL, &result, st);
-	close(fd);
+		ret = send_finish(&s->sender, st);
+	send_free(&s->sender);
 	if (!ret)
-		log_transfer(a, "sent", meta, NULL, &result);
+		log_transfer(s, "sent");
 	return ret;
 }
 
-static int agent_request(const struct agent *a, struct conv *c, struct status *st)
+static int agent_request(struct session *s, struct status *st)
 {
-	struct file_meta meta;
-	const char *verb;
 	struct frame f;
 	int ret;
 
-	ret = conv_recv(c, &f, st);
+	ret = conv_recv(&s->c, &f, st);
 	if (ret)
 		return ret;
 	if (f.type != FRAME_PUT && f.type != FRAME_GET)
 		return status_set(st, STATUS_PROTOCOL, "frame %u is no request", f.type);
-	ret = conv_take_meta(c, &f, &meta, st);
+	ret = conv_take_request(&s->c, &f, &s->request, st);
 	if (ret)
 		return ret;
-	verb = f.type == FRAME_PUT ? "push" : "pull";
-	ret = f.type == FRAME_PUT ? agent_put(a, c, &meta, st) : agent_get(a, c, &meta, st);
+	tally_start(&s->tally);
+	s->told = 0;
+	ret = f.type == FRAME_PUT ? agent_put(s, st) : agent_get(s, st);
 	if (ret)
-		log_line("agent: %s: %s of %s failed: %s", a->label, verb,
-			 printable_cut(meta.path), st->text);
+		log_line("agent: %s: %s of %s failed: %s", s->a->label,
+			 f.type == FRAME_PUT ? "push" : "pull", printable_cut(s->request.path),
+			 st->text);
 	return ret;
+}
+
+static int agent_requests(struct session *s, struct status *st)
+{
+	bool end;
+	int ret;
+
+	for (;;) {
+		/* A client that asks on and on gives no wait a chance to tell of it. */
+		ret = stop_signal ? status_set(st, STATUS_INTERRUPTED, "the agent is ending") :
+		      conv_at_end(&s->c, &end, st);
+		if (ret) {
+			log_line("agent: %s: conversation ended: %s", s->a->label, st->text);
+			return ret;
+		}
+		if (end)
+			return 0;
+		ret = agent_request(s, st);
+		if (ret)
+			return ret;
+	}
 }
 
 int agent_converse(const struct agent *a, struct ivring_chan *ch)
 {
+	struct session *s = calloc(1, sizeof(*s));
 	struct status st = { 0 };
-	struct conv c;
-	bool end;
 	int ret;
 
+	if (!s)
+		return -STATUS_FAIL;
+	s->watcher = (struct watcher){ .done = on_done, .failed = on_failed };
+	s->a = a;
 	ch->timeout_ms = a->timeout_ms;
-	ret = conv_start(&c, ch, HELLO_TIMEOUT_MS, &st);
-	if (ret) {
+	ret = conv_start(&s->c, ch, HELLO_TIMEOUT_MS, &st);
+	if (ret)
 		log_line("agent: %s: no conversation: %s", a->label, st.text);
-		conv_send_error(&c, &st);
-		return ret;
-	}
-	for (;;) {
-		/* A client that asks on and on gives no wait a chance to tell of it. */
-		ret = stop_signal ? status_set(&st, STATUS_INTERRUPTED, "the agent is ending") :
-		      conv_at_end(&c, &end, &st);
-		if (ret) {
-			log_line("agent: %s: conversation ended: %s", a->label, st.text);
-			break;
-		}
-		if (end)
-			return 0;
-		ret = agent_request(a, &c, &st);
-		if (ret)
-			break;
-	}
-	conv_send_error(&c, &st);
+	else
+		ret = agent_requests(s, &st);
+	if (ret)
+		conv_send_error(&s->c, &st);
+	recv_free(&s->receiver);
+	free(s);
 	return ret;
 }
 

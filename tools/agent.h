@@ -8,6 +8,8 @@
 
 #include "path.h"
 #include "proto.h"
+#include "recv.h"
+#include "send.h"
 
 struct agent {
 	struct path_root root;
@@ -16,7 +18,7 @@ struct agent {
 	bool once;
 	int timeout_ms;
 	uint32_t chunk;
-	mode_t umask;			/* for what is received */
+	struct recv_options recv;	/* for what is received */
 	const char *label;		/* of the link, for log lines */
 };
 

@@ -12,41 +12,128 @@
 #define BUSY_POLL_FIRST_MS	5
 #define BUSY_POLL_MAX_MS	200
 
+const char client_usage[] =
+"  -a, --archive              keep all of what follows, as root; else --perms, --xattrs,\n"
+"                             --acls and --specials\n"
+"      --perms                keep all permission bits: no umask\n"
+"      --owner[=numeric]      keep owner and group, by name or by number\n"
+"      --xattrs               keep extended attributes\n"
+"      --acls                 keep access control lists\n"
+"      --devices, --specials  copy device nodes, fifos\n"
+"      --setid                keep set-id bits and capabilities (with --perms, --xattrs)\n"
+"  -t, --timeout SEC          give up when nothing moves for SEC (30)\n"
+"      --connect-timeout SEC  how long to wait for the agent's answer (5)\n"
+"      --chunk SIZE           bytes per frame (512K)\n"
+"      --fsync[=none|file|end] have all on stable storage: file by file, or at the end\n"
+"      --progress             show progress even if stderr is no terminal\n"
+"  -v, --verbose              tell of each file in a tree\n"
+"  -q, --quiet                no progress, no summary\n"
+"      --json                 one JSON object per line instead of text\n"
+"  -h, --help\n";
+
 enum {
 	OPT_CONNECT_TIMEOUT = 256,
 	OPT_CHUNK,
 	OPT_FSYNC,
 	OPT_PROGRESS,
+	OPT_PERMS,
+	OPT_OWNER,
+	OPT_XATTRS,
+	OPT_ACLS,
+	OPT_DEVICES,
+	OPT_SPECIALS,
+	OPT_SETID,
+	OPT_JSON,
 };
 
 static const struct option client_longopts[] = {
+	{ "archive", no_argument, NULL, 'a' },
+	{ "perms", no_argument, NULL, OPT_PERMS },
+	{ "owner", optional_argument, NULL, OPT_OWNER },
+	{ "xattrs", no_argument, NULL, OPT_XATTRS },
+	{ "acls", no_argument, NULL, OPT_ACLS },
+	{ "devices", no_argument, NULL, OPT_DEVICES },
+	{ "specials", no_argument, NULL, OPT_SPECIALS },
+	{ "setid", no_argument, NULL, OPT_SETID },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "connect-timeout", required_argument, NULL, OPT_CONNECT_TIMEOUT },
 	{ "chunk", required_argument, NULL, OPT_CHUNK },
-	{ "fsync", no_argument, NULL, OPT_FSYNC },
+	{ "fsync", optional_argument, NULL, OPT_FSYNC },
 	{ "progress", no_argument, NULL, OPT_PROGRESS },
+	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
+	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
 
-static bool apply_option(int opt, struct client_options *o)
+/* Options that are but a bit each. */
+static uint32_t keep_of_option(int opt)
 {
 	switch (opt) {
+	case 'a':
+		return KEEP_MODE | KEEP_XATTRS | KEEP_ACLS | KEEP_SPECIALS |
+		       (geteuid() ? 0 : KEEP_OWNER | KEEP_DEVICES);
+	case OPT_PERMS:
+		return KEEP_MODE;
+	case OPT_XATTRS:
+		return KEEP_XATTRS;
+	case OPT_ACLS:
+		return KEEP_ACLS;
+	case OPT_DEVICES:
+		return KEEP_DEVICES;
+	case OPT_SPECIALS:
+		return KEEP_SPECIALS;
+	case OPT_SETID:
+		return KEEP_SETID;
+	}
+	return 0;
+}
+
+static bool apply_owner(struct client_options *o)
+{
+	o->send.keep |= KEEP_OWNER;
+	if (optarg && !strcmp(optarg, "numeric"))
+		o->send.keep |= KEEP_NUMERIC;
+	return !optarg || !strcmp(optarg, "numeric") || !strcmp(optarg, "name");
+}
+
+static bool apply_fsync(struct client_options *o)
+{
+	o->sync = !optarg || !strcmp(optarg, "file") ? REQUEST_F_SYNC_FILE :
+		  !strcmp(optarg, "end") ? REQUEST_F_SYNC_END : 0;
+	return o->sync || !strcmp(optarg, "none");
+}
+
+static bool apply_option(int opt, struct client_options *o)
+{
+	uint32_t keep = keep_of_option(opt);
+
+	o->send.keep |= keep;
+	if (keep)
+		return true;
+	switch (opt) {
+	case OPT_OWNER:
+		return apply_owner(o);
 	case 't':
 		return parse_seconds(optarg, &o->timeout_ms);
 	case OPT_CONNECT_TIMEOUT:
 		return parse_seconds(optarg, &o->connect_timeout_ms);
 	case OPT_CHUNK:
-		return xfer_parse_chunk(optarg, &o->chunk);
+		return send_parse_chunk(optarg, &o->send.chunk);
 	case OPT_FSYNC:
-		o->sync = true;
-		return true;
+		return apply_fsync(o);
 	case OPT_PROGRESS:
-		o->progress = true;
+		o->report.progress = true;
+		return true;
+	case OPT_JSON:
+		o->report.json = true;
+		return true;
+	case 'v':
+		o->report.verbose = true;
 		return true;
 	case 'q':
-		o->quiet = true;
+		o->report.quiet = true;
 		return true;
 	}
 	return false;
@@ -54,22 +141,26 @@ static bool apply_option(int opt, struct client_options *o)
 
 int client_parse_options(int argc, char **argv, const char *usage, struct client_options *o)
 {
+	bool terminal = isatty(STDERR_FILENO);
 	int opt;
 
-	o->progress = isatty(STDERR_FILENO);
-	while ((opt = getopt_long(argc, argv, "t:qh", client_longopts, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "at:vqh", client_longopts, NULL)) != -1) {
 		if (opt == 'h') {
 			fputs(usage, stdout);
+			fputs(client_usage, stdout);
 			return -1;
 		}
 		if (opt != '?' && apply_option(opt, o))
 			continue;
 		complain_option(argv[0], client_longopts, opt);
 		fputs(usage, stderr);
+		fputs(client_usage, stderr);
 		return STATUS_USAGE;
 	}
-	if (o->quiet)
-		o->progress = false;
+	if (terminal && !o->report.json)
+		o->report.progress = true;
+	if (o->report.quiet)
+		o->report.progress = false;
 	return 0;
 }
 
@@ -139,7 +230,7 @@ static int open_channel(struct client *cl, const char *name, struct status *st)
 			return status_set(st, STATUS_BUSY,
 					  "link %s is busy: another client or agent has channel %u "
 					  "open", name, channel);
-		if (!told && !cl->options->quiet)
+		if (!told && !cl->options->report.quiet)
 			complain("link %s is busy, waiting", name);
 		told = true;
 		/* Nothing tells when a channel is closed, so look again, ever less often. */
@@ -206,17 +297,6 @@ void client_close(struct client *cl)
 	if (cl->open)
 		ivring_chan_close(&cl->chan);
 	cl->open = false;
-}
-
-void client_print(const struct client_options *o, const char *name,
-		  const struct xfer_result *result)
-{
-	char summary[XFER_SUMMARY_SIZE];
-
-	if (o->quiet)
-		return;
-	xfer_summary(result, summary);
-	printf("%s: %s\n", printable(name), summary);
 }
 
 bool client_may_go_on(int code)

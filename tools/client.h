@@ -9,8 +9,9 @@
 
 #include "libivring.h"
 #include "proto.h"
+#include "report.h"
+#include "send.h"
 #include "status.h"
-#include "xfer.h"
 
 /* Longest name of a link that is understood. */
 #define CLIENT_NAME_SIZE	64
@@ -18,19 +19,24 @@
 struct client_options {
 	int timeout_ms;			/* of inactivity, and of waiting for a busy link */
 	int connect_timeout_ms;
-	uint32_t chunk;
-	bool quiet;
-	bool progress;
-	bool sync;
+	uint32_t sync;			/* REQUEST_F_SYNC_* or zero */
+	struct send_options send;	/* what is kept counts for pull, too */
+	struct report_options report;
 };
 
 #define CLIENT_OPTIONS_DEFAULT	{					\
 	.timeout_ms = 30000,						\
 	.connect_timeout_ms = 5000,					\
-	.chunk = XFER_CHUNK_DEFAULT,					\
+	.send = { .chunk = SEND_CHUNK_DEFAULT, .hash = HASH_FASTEST },	\
 }
 
-/* Parses the options that are common to push and pull; negative when there is nothing to do. */
+/* What the options above are called, for usage texts. */
+extern const char client_usage[];
+
+/*
+ * Parses the options that are common to push and pull; negative when there is
+ * nothing to do. @usage comes before what tells of the options.
+ */
 int client_parse_options(int argc, char **argv, const char *usage, struct client_options *o);
 
 struct client {
@@ -50,9 +56,6 @@ int client_open(struct client *cl, const char *link, const struct client_options
 		struct status *st);
 void client_close(struct client *cl);
 
-/* The line about a file that was copied. */
-void client_print(const struct client_options *o, const char *name,
-		  const struct xfer_result *result);
 /* Faults of one file; those of the link would only repeat themselves with the next. */
 bool client_may_go_on(int code);
 

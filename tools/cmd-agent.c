@@ -14,13 +14,14 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "cmd.h"
+#include "send.h"
 #include "util.h"
-#include "xfer.h"
 
 #define CHILDREN_MAX	256
 /* How soon a child that died unexpectedly gets a successor. */
@@ -37,6 +38,8 @@ static const char usage[] =
 "  -l, --link LINK    only this link; may be given several times\n"
 "      --read-only    refuse push\n"
 "      --write-only   refuse pull\n"
+"      --allow-devices  let pushes make device nodes\n"
+"      --allow-setid  let pushes keep set-id bits and capabilities\n"
 "      --once         end after one conversation, with its exit code\n"
 "  -t, --timeout SEC  end a conversation when nothing moves for SEC (30)\n"
 "      --chunk SIZE   bytes per frame when sending (512K)\n"
@@ -47,6 +50,8 @@ enum {
 	OPT_WRITE_ONLY,
 	OPT_ONCE,
 	OPT_CHUNK,
+	OPT_ALLOW_DEVICES,
+	OPT_ALLOW_SETID,
 };
 
 static const struct option longopts[] = {
@@ -57,6 +62,8 @@ static const struct option longopts[] = {
 	{ "once", no_argument, NULL, OPT_ONCE },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "chunk", required_argument, NULL, OPT_CHUNK },
+	{ "allow-devices", no_argument, NULL, OPT_ALLOW_DEVICES },
+	{ "allow-setid", no_argument, NULL, OPT_ALLOW_SETID },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -101,8 +108,14 @@ static bool apply_option(struct supervisor *s, int opt)
 		return true;
 	case 't':
 		return parse_seconds(optarg, &s->agent.timeout_ms);
+	case OPT_ALLOW_DEVICES:
+		s->agent.recv.allowed |= KEEP_DEVICES;
+		return true;
+	case OPT_ALLOW_SETID:
+		s->agent.recv.allowed |= KEEP_SETID;
+		return true;
 	case OPT_CHUNK:
-		return xfer_parse_chunk(optarg, &s->agent.chunk);
+		return send_parse_chunk(optarg, &s->agent.chunk);
 	}
 	return false;
 }
@@ -152,6 +165,7 @@ static void run_child(struct supervisor *s, unsigned int link, pid_t parent)
 		_exit(0);
 	close(s->signal_fd);
 	close(s->watch_fd);
+	files_raise_limit();
 	exit(agent_serve_link(&s->agent, link));
 }
 
@@ -413,14 +427,17 @@ int cmd_agent(int argc, char **argv)
 		.agent = {
 			.root = { .fd = -1, .confined = true, .whose = "the agent's" },
 			.timeout_ms = 30000,
-			.chunk = XFER_CHUNK_DEFAULT,
+			.recv = { .allowed = KEEP_ALL & ~(KEEP_DEVICES | KEEP_SETID) },
+			.chunk = SEND_CHUNK_DEFAULT,
 			.label = "",
 		},
 	};
 	struct status st;
 	int ret, code;
 
-	s.agent.umask = read_umask();
+	s.agent.recv.umask = read_umask();
+	/* From here on, modes are what is asked for. */
+	umask(0);
 	ret = parse_options(&s, argc, argv);
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;

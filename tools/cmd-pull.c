@@ -2,93 +2,95 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "cmd.h"
+#include "recv.h"
 #include "util.h"
 
 static const char usage[] =
 "Usage: ivring pull [OPTION...] LINK:PATH... DEST\n"
-"Copies files from the other side of LINK, where an agent must be running.\n"
-"PATH is beneath the agent's root. If DEST is a directory, or ends in /, files\n"
-"go into it; several of them need that.\n\n"
-"  -t, --timeout SEC          give up when nothing moves for SEC (30)\n"
-"      --connect-timeout SEC  how long to wait for the agent's answer (5)\n"
-"      --fsync                end only when the files are on stable storage\n"
-"      --progress             show progress even if stderr is no terminal\n"
-"  -q, --quiet                no progress, no summary\n"
-"  -h, --help\n";
+"Copies files, and directories with all that is in them, from the other side of\n"
+"LINK, where an agent must be running. PATH is beneath the agent's root. If DEST is a\n"
+"directory, or ends in /, everything goes into it; several of them and directories\n"
+"need that, and a directory makes it. A directory that ends in / is copied without\n"
+"its name: only what is in it. DEST - is standard output.\n\n";
+
+static const char cat_usage[] =
+"Usage: ivring cat [OPTION...] LINK:PATH...\n"
+"Writes files of the other side of LINK to standard output.\n\n";
 
 struct pull {
 	struct client client;
 	struct client_options options;
-	mode_t umask;
-	const char *dest;
+	struct recv_options recv;
+	const char *command;
+	const char *dest;		/* NULL: standard output */
 	bool into_dir;
+	struct request request;
+	struct receiver receiver;
+	struct report report;
 };
 
 static const struct path_root local = { .fd = AT_FDCWD, .whose = "the local" };
 
-/* @r->dest is taken over. */
-static int pull_content(struct pull *p, struct xfer_receiver *r, const char *path,
-			struct xfer_result *result, struct status *st)
+static int pull_begin(struct pull *p, const struct frame *begin, struct status *st)
+{
+	struct receiver *r = &p->receiver;
+	bool tree = begin->arg[0] & BEGIN_F_TREE;
+
+	if (begin->arg[0] & ~(uint64_t)BEGIN_F_ALL || begin->arg[3] > begin->arg[2] ||
+	    begin->arg[2] > INT64_MAX)
+		return status_set(st, STATUS_PROTOCOL, "an answer makes no sense");
+	p->report.tree = tree;
+	p->report.total_entries = begin->arg[1];
+	p->report.total_bytes = begin->arg[2];
+	recv_init(r, &p->client.conv, &local, &p->recv, &p->report.watcher);
+	if (!p->dest && tree)
+		return status_set(st, STATUS_NOT_REGULAR,
+				  "is a directory, which no stream can take");
+	if (!p->dest) {
+		recv_begin_sink(r, STDOUT_FILENO);
+		return 0;
+	}
+	p->request.data_bytes = begin->arg[3];
+	p->request.flags = p->options.sync | (p->into_dir || tree ? REQUEST_F_INTO_DIR : 0) |
+			   (tree ? REQUEST_F_MAKE_DIR : 0);
+	strcpy(p->request.path, p->dest);
+	return recv_begin(r, &p->request, st);
+}
+
+static int pull_stream(struct pull *p, const char *path, struct status *st)
 {
 	struct conv *c = &p->client.conv;
-	struct file_meta meta = { 0 };
-	struct progress progress;
+	struct frame f;
 	int ret;
 
-	strcpy(meta.path, path);
-	ret = conv_send_meta(c, FRAME_GET, &meta, st);
+	memset(&p->request, 0, sizeof(p->request));
+	p->request.keep = p->options.send.keep;
+	strcpy(p->request.path, path);
+	ret = conv_send_request(c, FRAME_GET, &p->request, st);
 	if (!ret)
-		ret = conv_expect_meta(c, FRAME_FILE, &meta, st);
-	if (ret) {
-		path_dest_close(&r->dest);
+		ret = conv_expect(c, FRAME_BEGIN, &f, st);
+	if (!ret)
+		ret = pull_begin(p, &f, st);
+	if (ret)
 		return ret;
-	}
-	ret = xfer_receive_begin(r, &meta, st);
-	if (ret) {
-		conv_send_error(c, st);
-		return ret;
-	}
-	ret = conv_send(c, FRAME_GO, NULL, st);
-	if (ret) {
-		xfer_receive_cancel(r);
-		return ret;
-	}
-	progress_start(&progress, p->options.progress, r->dest.name, meta.size);
-	ret = xfer_receive(r, c, &meta, &progress, result, st);
-	progress_end(&progress);
+	ret = recv_stream(&p->receiver, st);
+	recv_end(&p->receiver);
+	if (!ret)
+		st->code = p->receiver.first_code ? p->receiver.first_code :
+			   p->receiver.skip_code;
 	return ret;
 }
 
-static int pull_file(struct pull *p, const char *link, const char *path,
-		     struct xfer_result *result, struct status *st)
+/* At the source or at the destination: name the one that is to blame. */
+static void pull_blame(const struct pull *p, const char *source, struct status *st)
 {
-	struct xfer_receiver r = {
-		.root = &local, .umask = p->umask, .sync = p->options.sync,
-	};
-	int ret;
+	struct status why = *st;
 
-	if (!path_base(path) || strlen(path) >= PATH_MAX)
-		return status_set(st, STATUS_NOT_REGULAR, "is not the name of a file");
-	ret = path_resolve_dest(&local, p->dest, path_base(path), p->into_dir, &r.dest, st);
-	if (ret)
-		return ret;
-	ret = client_open(&p->client, link, &p->options, st);
-	if (ret) {
-		path_dest_close(&r.dest);
-		return ret;
-	}
-	ret = pull_content(p, &r, path, result, st);
-	/* What follows an error is not defined: the next file starts afresh. */
-	if (ret)
-		client_close(&p->client);
-	return ret;
-}
-
-static void pull_complain(const struct pull *p, const char *source, const struct status *st)
-{
 	switch (st->code) {
 	case STATUS_SOURCE:
 	case STATUS_NOT_REGULAR:
@@ -96,68 +98,126 @@ static void pull_complain(const struct pull *p, const char *source, const struct
 	case STATUS_REFUSED:
 	case STATUS_CONTENT:
 	case STATUS_IO:
-		complain("pull: %s: %s", printable(source), st->text);
 		break;
 	case STATUS_DEST:
 	case STATUS_NO_SPACE:
-		complain("pull: %s: %s", printable(p->dest), st->text);
+		source = p->dest ? p->dest : "standard output";
 		break;
 	default:
-		complain("pull: %s", st->text);
+		return;
 	}
+	snprintf(st->text, sizeof(st->text), "%.240s: %.240s", printable_cut(source), why.text);
 }
 
-static bool check_arguments(int argc, char **argv)
+/* The exit code for one of the sources. */
+static int pull_source(struct pull *p, const char *source)
+{
+	char link[CLIENT_NAME_SIZE];
+	struct status st = { 0 };
+	const char *path;
+	int ret;
+
+	client_split(source, link, &path);
+	report_start(&p->report, source, false, 0, 0);
+	if (strlen(path) >= PATH_MAX)
+		ret = status_set(&st, STATUS_USAGE, "the source's name is too long");
+	else
+		ret = client_open(&p->client, link, &p->options, &st);
+	if (!ret) {
+		ret = pull_stream(p, path, &st);
+		if (ret)
+			conv_send_error(&p->client.conv, &st);
+	}
+	if (ret) {
+		pull_blame(p, source, &st);
+		/* What follows an error is not defined: the next one starts afresh. */
+		client_close(&p->client);
+	}
+	report_end(&p->report, source, &st);
+	return st.code;
+}
+
+static bool check_sources(const struct pull *p, int count, char **sources)
 {
 	char link[CLIENT_NAME_SIZE];
 	const char *path;
 	int i;
 
-	if (argc - optind < 2) {
-		complain("pull: needs LINK:PATH... and DEST");
+	if (count < 1) {
+		complain("%s: needs LINK:PATH...%s", p->command, p->dest ? " and DEST" : "");
 		return false;
 	}
-	for (i = optind; i < argc - 1; i++) {
-		if (!client_split(argv[i], link, &path)) {
-			complain("pull: %s: is not of the form LINK:PATH", printable(argv[i]));
-			return false;
-		}
+	for (i = 0; i < count; i++) {
+		if (client_split(sources[i], link, &path))
+			continue;
+		complain("%s: %s: is not of the form LINK:PATH", p->command,
+			 printable(sources[i]));
+		return false;
 	}
 	return true;
 }
 
+static int pull_all(struct pull *p, int count, char **sources)
+{
+	int i, ret, code = 0;
+
+	p->into_dir = count > 1;
+	p->recv.umask = read_umask();
+	p->recv.allowed = KEEP_ALL;
+	umask(0);
+	stop_install();
+	files_raise_limit();
+	report_init(&p->report, p->command, &p->options.report);
+	for (i = 0; i < count; i++) {
+		ret = pull_source(p, sources[i]);
+		code = code ? code : ret;
+		if (ret && !client_may_go_on(ret))
+			break;
+	}
+	recv_free(&p->receiver);
+	client_close(&p->client);
+	return code;
+}
+
 int cmd_pull(int argc, char **argv)
 {
-	struct pull p = { .options = CLIENT_OPTIONS_DEFAULT };
-	char link[CLIENT_NAME_SIZE];
-	struct xfer_result result;
-	const char *path;
-	struct status st;
-	int ret, i, code = 0;
+	static struct pull p = { .options = CLIENT_OPTIONS_DEFAULT, .command = "pull" };
+	int ret;
 
 	ret = client_parse_options(argc, argv, usage, &p.options);
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;
-	if (!check_arguments(argc, argv)) {
+	p.dest = argc > optind ? argv[argc - 1] : "";
+	if (!check_sources(&p, argc - 1 - optind, argv + optind)) {
 		fputs(usage, stderr);
 		return STATUS_USAGE;
 	}
-	p.dest = argv[argc - 1];
-	p.into_dir = argc - optind > 2;
-	p.umask = read_umask();
-	stop_install();
-	for (i = optind; i < argc - 1; i++) {
-		client_split(argv[i], link, &path);
-		ret = pull_file(&p, link, path, &result, &st);
-		if (ret) {
-			pull_complain(&p, argv[i], &st);
-			code = code ? code : st.code;
-			if (!client_may_go_on(st.code))
-				break;
-		} else {
-			client_print(&p.options, argv[i], &result);
-		}
+	if (strlen(p.dest) >= PATH_MAX) {
+		complain("pull: the destination's name is too long");
+		return STATUS_USAGE;
 	}
-	client_close(&p.client);
-	return code;
+	/* Nothing else may come between the content. */
+	if (!strcmp(p.dest, "-")) {
+		p.dest = NULL;
+		p.options.report.quiet = true;
+		p.options.report.json = false;
+	}
+	return pull_all(&p, argc - 1 - optind, argv + optind);
+}
+
+int cmd_cat(int argc, char **argv)
+{
+	static struct pull p = { .options = CLIENT_OPTIONS_DEFAULT, .command = "cat" };
+	int ret;
+
+	ret = client_parse_options(argc, argv, cat_usage, &p.options);
+	if (ret)
+		return ret < 0 ? STATUS_OK : ret;
+	if (!check_sources(&p, argc - optind, argv + optind)) {
+		fputs(cat_usage, stderr);
+		return STATUS_USAGE;
+	}
+	p.options.report.quiet = true;
+	p.options.report.json = false;
+	return pull_all(&p, argc - optind, argv + optind);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,127 +10,165 @@
 #include "util.h"
 
 static const char usage[] =
-"Usage: ivring push [OPTION...] FILE... LINK:PATH\n"
-"Copies files to the other side of LINK, where an agent must be running.\n"
-"PATH is beneath the agent's root. If it is a directory there, or ends in /,\n"
-"files go into it; several FILEs need that. An empty PATH is the root itself.\n\n"
-"  -t, --timeout SEC          give up when nothing moves for SEC (30)\n"
-"      --connect-timeout SEC  how long to wait for the agent's answer (5)\n"
-"      --chunk SIZE           bytes per frame (512K)\n"
-"      --fsync                end only when the files are on stable storage\n"
-"      --progress             show progress even if stderr is no terminal\n"
-"  -q, --quiet                no progress, no summary\n"
-"  -h, --help\n";
+"Usage: ivring push [OPTION...] SOURCE... LINK:PATH\n"
+"Copies files, and directories with all that is in them, to the other side of LINK,\n"
+"where an agent must be running. PATH is beneath the agent's root; if it is a\n"
+"directory there, or ends in /, everything goes into it; several SOURCEs and\n"
+"directories need that, and a directory makes it. An empty PATH is the root itself.\n"
+"A directory that ends in / is copied without its name: only what is in it. SOURCE -\n"
+"is standard input.\n\n";
 
 struct push {
 	struct client client;
 	struct client_options options;
 	char link[CLIENT_NAME_SIZE];
 	const char *path;
-	bool into_dir;
+	char **sources;			/* NULL: one that is missing was told of */
+	int count;
+	int code;			/* of the first failure */
+	struct send_totals totals;
+	struct sender sender;
+	struct report report;
 };
 
-static int push_open_file(struct push *p, int fd, const struct stat *stat,
-			  struct file_meta *meta, struct progress *progress,
-			  struct xfer_result *result, struct status *st)
+static const struct path_root local = { .fd = AT_FDCWD, .whose = "the local" };
+
+static bool is_stdin(const char *source)
+{
+	return !strcmp(source, "-");
+}
+
+/* Looks at everything before anybody is bothered. False when nothing is left. */
+static bool push_measure(struct push *p)
+{
+	struct status st;
+	bool some = false;
+	int i;
+
+	for (i = 0; i < p->count; i++) {
+		if (!is_stdin(p->sources[i]) &&
+		    send_measure(&local, p->sources[i], &p->totals, &st)) {
+			complain("push: %s: %s", printable(p->sources[i]), st.text);
+			p->code = p->code ? p->code : st.code;
+			p->sources[i] = NULL;
+			continue;
+		}
+		some = true;
+	}
+	return some;
+}
+
+static int push_request(struct push *p, struct status *st)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	struct frame f;
+	int ret;
+
+	if (!request)
+		return status_set(st, STATUS_FAIL, "out of memory");
+	request->entries = p->totals.entries;
+	request->bytes = p->totals.bytes;
+	request->data_bytes = p->totals.data_bytes;
+	request->flags = p->options.sync | (p->count > 1 ? REQUEST_F_INTO_DIR : 0) |
+			 (p->totals.tree ? REQUEST_F_INTO_DIR | REQUEST_F_MAKE_DIR : 0);
+	request->keep = p->options.send.keep;
+	strcpy(request->path, p->path);
+	ret = conv_send_request(&p->client.conv, FRAME_PUT, request, st);
+	free(request);
+	return ret ? ret : conv_expect(&p->client.conv, FRAME_GO, &f, st);
+}
+
+static int push_sources(struct push *p, struct status *st)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < p->count; i++) {
+		if (!p->sources[i])
+			continue;
+		p->report.name = p->totals.tree ? NULL : p->sources[i];
+		if (is_stdin(p->sources[i]))
+			ret = send_fd(&p->sender, STDIN_FILENO, "stdin", st);
+		else
+			ret = send_path(&p->sender, &local, p->sources[i], st);
+	}
+	return ret ? ret : send_finish(&p->sender, st);
+}
+
+static int push_all(struct push *p, struct status *st)
 {
 	struct conv *c = &p->client.conv;
-	struct frame f;
 	int ret;
 
 	ret = client_open(&p->client, p->link, &p->options, st);
 	if (ret)
 		return ret;
-	ret = conv_send_meta(c, FRAME_PUT, meta, st);
-	if (!ret)
-		ret = conv_expect(c, FRAME_GO, &f, st);
-	if (!ret)
-		ret = xfer_send(c, fd, stat, meta, p->options.chunk, progress, result, st);
-	/* What follows an error is not defined: the next file starts afresh. */
+	ret = push_request(p, st);
+	if (!ret) {
+		send_init(&p->sender, c, &p->options.send, &p->report.watcher);
+		ret = push_sources(p, st);
+		send_free(&p->sender);
+	}
 	if (ret)
-		client_close(&p->client);
-	return ret;
-}
-
-static int push_file(struct push *p, const char *file, struct xfer_result *result,
-		     struct status *st)
-{
-	const struct path_root local = { .fd = AT_FDCWD, .whose = "the local" };
-	struct file_meta meta = { 0 };
-	struct progress progress;
-	struct stat stat;
-	int fd, ret;
-
-	if (strlen(p->path) >= sizeof(meta.path))
-		return status_set(st, STATUS_USAGE, "the destination's name is too long");
-	ret = path_open_source(&local, file, &fd, &stat, st);
-	if (ret)
-		return ret;
-	xfer_describe(&stat, &meta);
-	meta.flags = (p->into_dir ? WIRE_FILE_F_INTO_DIR : 0) |
-		     (p->options.sync ? WIRE_FILE_F_SYNC : 0);
-	strcpy(meta.path, p->path);
-	/* It was opened as a regular file, so it has a base name of a file's length. */
-	snprintf(meta.base, sizeof(meta.base), "%s", path_base(file));
-	progress_start(&progress, p->options.progress, meta.base, meta.size);
-	ret = push_open_file(p, fd, &stat, &meta, &progress, result, st);
-	progress_end(&progress);
-	close(fd);
+		conv_send_error(c, st);
+	client_close(&p->client);
 	return ret;
 }
 
 /* At the source or at the destination: name the one that is to blame. */
-static void push_complain(const struct push *p, const char *file, const struct status *st)
+static void push_blame(const struct push *p, struct status *st)
 {
+	struct status why = *st;
+
 	switch (st->code) {
-	case STATUS_SOURCE:
-	case STATUS_NOT_REGULAR:
-	case STATUS_CHANGED:
-		complain("push: %s: %s", printable(file), st->text);
-		break;
 	case STATUS_DEST:
 	case STATUS_NO_SPACE:
 	case STATUS_REFUSED:
 	case STATUS_CONTENT:
 	case STATUS_IO:
-		complain("push: %s: %s:%s: %s", printable(file), p->link, printable(p->path),
-			 st->text);
-		break;
-	default:
-		complain("push: %s", st->text);
+		snprintf(st->text, sizeof(st->text), "%.60s:%.200s: %.240s", p->link,
+			 printable_cut(p->path), why.text);
 	}
+}
+
+static int push_run(struct push *p)
+{
+	struct status st = { 0 };
+
+	if (!push_measure(p))
+		return p->code;
+	report_init(&p->report, "push", &p->options.report);
+	report_start(&p->report, NULL, p->totals.tree, p->totals.entries, p->totals.bytes);
+	if (push_all(p, &st))
+		push_blame(p, &st);
+	else if (p->sender.first_code)
+		st.code = p->sender.first_code;
+	if (p->code)
+		st.code = p->code;
+	report_end(&p->report, p->path, &st);
+	return st.code;
 }
 
 int cmd_push(int argc, char **argv)
 {
-	struct push p = { .options = CLIENT_OPTIONS_DEFAULT };
-	struct xfer_result result;
-	struct status st;
-	int ret, i, code = 0;
+	static struct push p = { .options = CLIENT_OPTIONS_DEFAULT };
+	int ret;
 
 	ret = client_parse_options(argc, argv, usage, &p.options);
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;
 	if (argc - optind < 2 || !client_split(argv[argc - 1], p.link, &p.path)) {
-		complain("push: %s", argc - optind < 2 ? "needs FILE... and LINK:PATH" :
+		complain("push: %s", argc - optind < 2 ? "needs SOURCE... and LINK:PATH" :
 			 "the last argument must be LINK:PATH");
 		fputs(usage, stderr);
 		return STATUS_USAGE;
 	}
-	p.into_dir = argc - optind > 2;
-	stop_install();
-	for (i = optind; i < argc - 1; i++) {
-		ret = push_file(&p, argv[i], &result, &st);
-		if (ret) {
-			push_complain(&p, argv[i], &st);
-			code = code ? code : st.code;
-			/* One of several names there may be a directory; here, there is but one. */
-			if (!client_may_go_on(st.code) && st.code != STATUS_DEST)
-				break;
-		} else {
-			client_print(&p.options, argv[i], &result);
-		}
+	if (strlen(p.path) >= PATH_MAX) {
+		complain("push: the destination's name is too long");
+		return STATUS_USAGE;
 	}
-	client_close(&p.client);
-	return code;
+	p.sources = argv + optind;
+	p.count = argc - 1 - optind;
+	stop_install();
+	files_raise_limit();
+	return push_run(&p);
 }

@@ -1,17 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "hash.h"
 
+#include <dlfcn.h>
 #include <endian.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
+
+#if __has_include(<openssl/evp.h>)
+#include <openssl/evp.h>
+#define HAVE_OPENSSL
+#endif
+#if __has_include(<blake3.h>)
+#include <blake3.h>
+#define HAVE_BLAKE3
+#endif
 
 /* Takes AVX2 or AVX-512 where the CPU has it: four times as fast as without. */
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>
 #endif
 
+#include "hash64.h"
 #include "util.h"
 
 /* Holes up to this size are hashed as zeros, for the sake of a hash that others know. */
@@ -19,55 +31,278 @@
 
 #define HASH_TRIALS	5
 
+/**
+ * struct hash_algo - what a library can do
+ * @name: as it is printed
+ * @size: bytes of the digest
+ * @list_size: bytes of it in a list of digests
+ * @load: finds the library, where that is not there anyway
+ * @create: a new state; reset comes before its first use
+ */
+struct hash_algo {
+	const char *name;
+	size_t size;
+	size_t list_size;
+	bool (*load)(void);
+	void *(*create)(void);
+	void (*destroy)(void *state);
+	void (*reset)(void *state);
+	void (*add)(void *state, const void *data, size_t len);
+	void (*digest)(void *state, uint8_t digest[HASH_DIGEST_SIZE]);
+};
+
 static const uint8_t zeros[HASH_BLOCK_SIZE];
 
-static void state_reset(struct hash_state *s)
+static void *xxh3_create(void)
 {
-	if (s->xxh64)
-		hash64_reset(s->xxh64);
-	else
-		XXH3_128bits_reset(s->xxh3);
+	return XXH3_createState();
 }
 
-static int state_init(struct hash_state *s, enum hash_kind kind)
+static void xxh3_destroy(void *state)
 {
-	if (kind & HASH_XXH64)
-		s->xxh64 = hash64_new();
-	else
-		s->xxh3 = XXH3_createState();
-	if (!s->xxh64 && !s->xxh3)
-		return -ENOMEM;
-	state_reset(s);
-	return 0;
+	XXH3_freeState(state);
 }
 
-static void state_free(struct hash_state *s)
+static void xxh3_reset(void *state)
 {
-	XXH3_freeState(s->xxh3);
-	hash64_free(s->xxh64);
-	s->xxh3 = NULL;
-	s->xxh64 = NULL;
+	XXH3_128bits_reset(state);
 }
 
-static void state_add(struct hash_state *s, const void *data, size_t len)
+static void xxh3_add(void *state, const void *data, size_t len)
 {
-	if (s->xxh64)
-		hash64_add(s->xxh64, data, len);
-	else
-		XXH3_128bits_update(s->xxh3, data, len);
+	XXH3_128bits_update(state, data, len);
 }
 
-static void state_digest(const struct hash_state *s, uint8_t digest[HASH_DIGEST_SIZE])
+static void xxh3_digest(void *state, uint8_t digest[HASH_DIGEST_SIZE])
 {
-	XXH128_canonical_t c128;
+	XXH128_canonical_t canonical;
 
-	memset(digest, 0, HASH_DIGEST_SIZE);
-	if (s->xxh64) {
-		hash64_digest(s->xxh64, digest);
-	} else {
-		XXH128_canonicalFromHash(&c128, XXH3_128bits_digest(s->xxh3));
-		memcpy(digest, c128.digest, sizeof(c128.digest));
-	}
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+	memcpy(digest, canonical.digest, sizeof(canonical.digest));
+}
+
+static void *xxh64_create(void)
+{
+	return hash64_new();
+}
+
+static void xxh64_destroy(void *state)
+{
+	hash64_free(state);
+}
+
+static void xxh64_reset(void *state)
+{
+	hash64_reset(state);
+}
+
+static void xxh64_add(void *state, const void *data, size_t len)
+{
+	hash64_add(state, data, len);
+}
+
+static void xxh64_digest(void *state, uint8_t digest[HASH_DIGEST_SIZE])
+{
+	hash64_digest(state, digest);
+}
+
+static void *none_create(void)
+{
+	return calloc(1, 1);
+}
+
+static void none_reset(void *state)
+{
+	(void)state;
+}
+
+static void none_add(void *state, const void *data, size_t len)
+{
+	(void)state;
+	(void)data;
+	(void)len;
+}
+
+static void none_digest(void *state, uint8_t digest[HASH_DIGEST_SIZE])
+{
+	(void)state;
+	(void)digest;
+}
+
+#ifdef HAVE_OPENSSL
+static struct {
+	typeof(&EVP_MD_CTX_new) create;
+	typeof(&EVP_MD_CTX_free) destroy;
+	typeof(&EVP_DigestInit_ex) init;
+	typeof(&EVP_DigestUpdate) add;
+	typeof(&EVP_DigestFinal_ex) final;
+	typeof(&EVP_sha256) sha256;
+} crypto;
+
+static bool sha256_load(void)
+{
+	void *lib;
+
+	if (crypto.sha256)
+		return true;
+	lib = dlopen("libcrypto.so.3", RTLD_NOW);
+	if (!lib)
+		lib = dlopen("libcrypto.so", RTLD_NOW);
+	if (!lib)
+		return false;
+	crypto.create = dlsym(lib, "EVP_MD_CTX_new");
+	crypto.destroy = dlsym(lib, "EVP_MD_CTX_free");
+	crypto.init = dlsym(lib, "EVP_DigestInit_ex");
+	crypto.add = dlsym(lib, "EVP_DigestUpdate");
+	crypto.final = dlsym(lib, "EVP_DigestFinal_ex");
+	if (!crypto.create || !crypto.destroy || !crypto.init || !crypto.add || !crypto.final)
+		return false;
+	crypto.sha256 = dlsym(lib, "EVP_sha256");
+	return crypto.sha256;
+}
+
+static void *sha256_create(void)
+{
+	return crypto.create();
+}
+
+static void sha256_destroy(void *state)
+{
+	if (state)
+		crypto.destroy(state);
+}
+
+static void sha256_reset(void *state)
+{
+	crypto.init(state, crypto.sha256(), NULL);
+}
+
+static void sha256_add(void *state, const void *data, size_t len)
+{
+	crypto.add(state, data, len);
+}
+
+static void sha256_digest(void *state, uint8_t digest[HASH_DIGEST_SIZE])
+{
+	unsigned int len;
+
+	crypto.final(state, digest, &len);
+}
+#endif
+
+#ifdef HAVE_BLAKE3
+static struct {
+	typeof(&blake3_hasher_init) init;
+	typeof(&blake3_hasher_update) add;
+	typeof(&blake3_hasher_finalize) final;
+} blake3;
+
+static bool blake3_load(void)
+{
+	void *lib;
+
+	if (blake3.final)
+		return true;
+	lib = dlopen("libblake3.so.0", RTLD_NOW);
+	if (!lib)
+		lib = dlopen("libblake3.so", RTLD_NOW);
+	if (!lib)
+		return false;
+	blake3.init = dlsym(lib, "blake3_hasher_init");
+	blake3.add = dlsym(lib, "blake3_hasher_update");
+	if (!blake3.init || !blake3.add)
+		return false;
+	blake3.final = dlsym(lib, "blake3_hasher_finalize");
+	return blake3.final;
+}
+
+static void *blake3_create(void)
+{
+	return malloc(sizeof(blake3_hasher));
+}
+
+static void blake3_reset(void *state)
+{
+	blake3.init(state);
+}
+
+static void blake3_add(void *state, const void *data, size_t len)
+{
+	blake3.add(state, data, len);
+}
+
+static void blake3_digest(void *state, uint8_t digest[HASH_DIGEST_SIZE])
+{
+	blake3.final(state, digest, HASH_DIGEST_SIZE);
+}
+#endif
+
+/* By kind, without the bit for blocks. */
+static const struct hash_algo algos[] = {
+	[HASH_PLAIN] = {
+		"xxh3-128", 16, 16, NULL,
+		xxh3_create, xxh3_destroy, xxh3_reset, xxh3_add, xxh3_digest,
+	},
+	/* In a list, 8 zeros are behind each digest. */
+	[HASH_XXH64] = {
+		"xxh64", HASH64_DIGEST_SIZE, 16, NULL,
+		xxh64_create, xxh64_destroy, xxh64_reset, xxh64_add, xxh64_digest,
+	},
+#ifdef HAVE_OPENSSL
+	[HASH_SHA256] = {
+		"sha256", 32, 32, sha256_load,
+		sha256_create, sha256_destroy, sha256_reset, sha256_add, sha256_digest,
+	},
+#endif
+#ifdef HAVE_BLAKE3
+	[HASH_BLAKE3] = {
+		"blake3", 32, 32, blake3_load,
+		blake3_create, free, blake3_reset, blake3_add, blake3_digest,
+	},
+#endif
+	[HASH_NONE] = {
+		"none", 0, 0, NULL, none_create, free, none_reset, none_add, none_digest,
+	},
+};
+
+static const char * const block_names[] = {
+	[HASH_PLAIN] = "xxh3-128-64k",
+	[HASH_XXH64] = "xxh64-64k",
+	[HASH_SHA256] = "sha256-64k",
+	[HASH_BLAKE3] = "blake3-64k",
+};
+
+static const struct hash_algo *algo_of(enum hash_kind kind)
+{
+	return &algos[kind & ~HASH_BLOCKS];
+}
+
+bool hash_known(unsigned int kind)
+{
+	const struct hash_algo *algo;
+
+	if (kind >= HASH_KINDS)
+		return false;
+	algo = algo_of(kind);
+	return algo->name && (!algo->load || algo->load());
+}
+
+int hash_parse(const char *name)
+{
+	static const struct {
+		const char *name;
+		int kind;
+	} names[] = {
+		{ "fastest", HASH_FASTEST }, { "xxh3", HASH_PLAIN }, { "xxh3-128", HASH_PLAIN },
+		{ "xxh64", HASH_XXH64 }, { "sha256", HASH_SHA256 }, { "blake3", HASH_BLAKE3 },
+		{ "none", HASH_NONE },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(names[i].name, name))
+			return names[i].kind;
+	return -1;
 }
 
 /* The best of a few times over the same block, in ns. */
@@ -75,7 +310,7 @@ static int64_t hash_cost(enum hash_kind kind)
 {
 	uint8_t digest[HASH_DIGEST_SIZE];
 	int64_t start, best = INT64_MAX;
-	struct hash h;
+	struct hash h = { 0 };
 	int i;
 
 	if (hash_init(&h, kind))
@@ -101,49 +336,57 @@ static enum hash_kind hash_fastest(void)
 	return fastest;
 }
 
-enum hash_kind hash_choose(uint64_t size, uint64_t data)
+enum hash_kind hash_choose(unsigned int wanted, uint64_t size, uint64_t data)
 {
 	bool blocks = size > data && size - data > HASH_PLAIN_HOLES_MAX;
 
-	return hash_fastest() | (blocks ? HASH_BLOCKS : 0);
+	if (wanted == HASH_FASTEST)
+		wanted = hash_fastest();
+	return wanted | (blocks && wanted != HASH_NONE ? HASH_BLOCKS : 0);
 }
 
 const char *hash_name(enum hash_kind kind)
 {
-	static const char * const names[] = {
-		[HASH_PLAIN] = "xxh3-128",
-		[HASH_BLOCKS] = "xxh3-128-64k",
-		[HASH_XXH64] = "xxh64",
-		[HASH_XXH64_BLOCKS] = "xxh64-64k",
-	};
-
-	return names[kind];
+	return kind & HASH_BLOCKS ? block_names[kind & ~HASH_BLOCKS] : algo_of(kind)->name;
 }
 
 int hash_init(struct hash *h, enum hash_kind kind)
 {
-	memset(h, 0, sizeof(*h));
+	if (h->algo != algo_of(kind))
+		hash_free(h);
+	h->algo = algo_of(kind);
 	h->kind = kind;
-	if (state_init(&h->whole, kind) || state_init(&h->block, kind)) {
+	h->size = 0;
+	if (!h->whole)
+		h->whole = h->algo->create();
+	if (!h->block && kind & HASH_BLOCKS)
+		h->block = h->algo->create();
+	if (!h->whole || (!h->block && kind & HASH_BLOCKS)) {
 		hash_free(h);
 		return -ENOMEM;
 	}
+	h->algo->reset(h->whole);
+	if (h->block)
+		h->algo->reset(h->block);
 	return 0;
 }
 
 void hash_free(struct hash *h)
 {
-	state_free(&h->whole);
-	state_free(&h->block);
+	if (h->algo) {
+		h->algo->destroy(h->whole);
+		h->algo->destroy(h->block);
+	}
+	memset(h, 0, sizeof(*h));
 }
 
 static void end_block(struct hash *h)
 {
-	uint8_t digest[HASH_DIGEST_SIZE];
+	uint8_t digest[HASH_DIGEST_SIZE] = { 0 };
 
-	state_digest(&h->block, digest);
-	state_add(&h->whole, digest, sizeof(digest));
-	state_reset(&h->block);
+	h->algo->digest(h->block, digest);
+	h->algo->add(h->whole, digest, h->algo->list_size);
+	h->algo->reset(h->block);
 }
 
 static void blocks_data(struct hash *h, const uint8_t *data, size_t len)
@@ -154,7 +397,7 @@ static void blocks_data(struct hash *h, const uint8_t *data, size_t len)
 		fill = h->size % HASH_BLOCK_SIZE;
 		part = min_u64(len, HASH_BLOCK_SIZE - fill);
 		h->size += part;
-		state_add(&h->block, data, part);
+		h->algo->add(h->block, data, part);
 		if (fill + part == HASH_BLOCK_SIZE)
 			end_block(h);
 		data += part;
@@ -168,23 +411,23 @@ void hash_data(struct hash *h, const void *data, size_t len)
 		blocks_data(h, data, len);
 		return;
 	}
-	state_add(&h->whole, data, len);
+	h->algo->add(h->whole, data, len);
 	h->size += len;
 }
 
 static void blocks_zeros(struct hash *h, uint64_t len)
 {
 	uint64_t part = min_u64(len, -h->size % HASH_BLOCK_SIZE);
-	uint8_t digest[HASH_DIGEST_SIZE];
+	uint8_t digest[HASH_DIGEST_SIZE] = { 0 };
 
 	blocks_data(h, zeros, part);
 	len -= part;
 	if (len >= HASH_BLOCK_SIZE) {
-		state_add(&h->block, zeros, HASH_BLOCK_SIZE);
-		state_digest(&h->block, digest);
-		state_reset(&h->block);
+		h->algo->add(h->block, zeros, HASH_BLOCK_SIZE);
+		h->algo->digest(h->block, digest);
+		h->algo->reset(h->block);
 		for (; len >= HASH_BLOCK_SIZE; len -= HASH_BLOCK_SIZE) {
-			state_add(&h->whole, digest, sizeof(digest));
+			h->algo->add(h->whole, digest, h->algo->list_size);
 			h->size += HASH_BLOCK_SIZE;
 		}
 	}
@@ -199,6 +442,10 @@ void hash_zeros(struct hash *h, uint64_t len)
 		blocks_zeros(h, len);
 		return;
 	}
+	if (h->kind == HASH_NONE) {
+		h->size += len;
+		return;
+	}
 	for (; len; len -= part) {
 		part = min_u64(len, sizeof(zeros));
 		hash_data(h, zeros, part);
@@ -209,19 +456,21 @@ void hash_final(struct hash *h, uint8_t digest[HASH_DIGEST_SIZE])
 {
 	uint64_t size = htole64(h->size);
 
+	memset(digest, 0, HASH_DIGEST_SIZE);
 	if (h->kind & HASH_BLOCKS) {
 		if (h->size % HASH_BLOCK_SIZE)
 			end_block(h);
-		state_add(&h->whole, &size, sizeof(size));
+		h->algo->add(h->whole, &size, sizeof(size));
 	}
-	state_digest(&h->whole, digest);
+	h->algo->digest(h->whole, digest);
 }
 
 void hash_text(enum hash_kind kind, const uint8_t digest[HASH_DIGEST_SIZE],
 	       char text[HASH_TEXT_SIZE])
 {
-	size_t i, len = kind & HASH_XXH64 ? HASH64_DIGEST_SIZE : HASH_DIGEST_SIZE;
+	size_t i;
 
-	for (i = 0; i < len; i++)
+	text[0] = '\0';
+	for (i = 0; i < algo_of(kind)->size; i++)
 		sprintf(text + 2 * i, "%02x", digest[i]);
 }

@@ -18,8 +18,9 @@ static const struct {
 } commands[] = {
 	{ "serve",	cmd_serve,	"make links, and serve them to QEMU" },
 	{ "agent",	cmd_agent,	"answer push and pull of the other side" },
-	{ "push",	cmd_push,	"copy files to the other side" },
-	{ "pull",	cmd_pull,	"copy files from the other side" },
+	{ "push",	cmd_push,	"copy files and directories to the other side" },
+	{ "pull",	cmd_pull,	"copy files and directories from the other side" },
+	{ "cat",	cmd_cat,	"print files of the other side" },
 	{ "ls-links",	cmd_ls_links,	"list the links of this machine" },
 	{ "info",	cmd_info,	"all about one link" },
 	{ "stat",	cmd_stat,	"counters of a link and its channels" },

@@ -65,17 +65,29 @@ static int path_open(const struct path_root *root, const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+int path_open_within(int dirfd, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+	};
+	int fd;
+
+	fd = syscall(SYS_openat2, dirfd, *path ? path : ".", &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * Opens for reading what @fd, made with O_PATH, stands for: by its name, another
  * file could have taken its place since.
  */
-static int reopen(int fd)
+static int reopen(int fd, int flags)
 {
 	char name[32];
 	int ret;
 
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
-	ret = open(name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	ret = open(name, flags | O_CLOEXEC);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -97,11 +109,18 @@ static int path_failed(const struct path_root *root, enum status_code code, int 
 	return status_errno(st, code, err, "%s", what);
 }
 
+static int flags_for(mode_t mode)
+{
+	return S_ISDIR(mode) ? O_RDONLY | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY;
+}
+
 int path_open_source(const struct path_root *root, const char *path, int *fd, struct stat *stat,
 		     struct status *st)
 {
+	mode_t type;
 	int found, ret;
 
+	*fd = -1;
 	ret = path_check(root, path, st);
 	if (ret)
 		return ret;
@@ -110,25 +129,25 @@ int path_open_source(const struct path_root *root, const char *path, int *fd, st
 	if (found >= 0) {
 		if (fstat(found, stat))
 			stat->st_mode = 0;
-		ret = S_ISREG(stat->st_mode) ? reopen(found) : -EINVAL;
+		type = stat->st_mode & S_IFMT;
+		if (!S_ISREG(type) && !S_ISDIR(type)) {
+			close(found);
+			return 0;
+		}
+		ret = reopen(found, flags_for(type));
 		close(found);
-		if (S_ISDIR(stat->st_mode))
-			return status_set(st, STATUS_NOT_REGULAR,
-					  "is a directory; only single files are copied");
-		if (!S_ISREG(stat->st_mode))
-			return status_set(st, STATUS_NOT_REGULAR, "is not a regular file");
 		/* Without /proc. */
 		if (ret == -ENOENT)
-			ret = path_open(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+			ret = path_open(root, path, flags_for(type));
 	}
 	if (ret < 0)
 		return path_failed(root, STATUS_SOURCE, -ret, "cannot be opened", st);
 	*fd = ret;
-	if (fstat(*fd, stat) || !S_ISREG(stat->st_mode)) {
-		close(*fd);
-		return status_set(st, STATUS_NOT_REGULAR, "is not a regular file");
-	}
-	return 0;
+	if (!fstat(*fd, stat) && (stat->st_mode & S_IFMT) == type)
+		return 0;
+	close(*fd);
+	*fd = -1;
+	return status_set(st, STATUS_CHANGED, "was replaced while it was opened");
 }
 
 /* Opens the directory in which the last part of @path lies, and says where that part is. */
@@ -167,6 +186,51 @@ static int check_dest(const struct path_dest *dest, struct status *st)
 	return 0;
 }
 
+/* Makes the last part of @path a directory, in one that is there. */
+static int make_dir(const struct path_root *root, const char *path, mode_t mode,
+		    struct status *st)
+{
+	char name[PATH_MAX];
+	size_t len = strlen(path);
+	const char *base;
+	int parent, fd;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	memcpy(name, path, len);
+	name[len] = '\0';
+	parent = open_parent(root, name, &base, st);
+	if (parent < 0)
+		return parent;
+	fd = mkdirat(parent, base, mode) && errno != EEXIST ? -errno : 0;
+	if (!fd)
+		fd = path_open_within(parent, base, O_RDONLY | O_DIRECTORY);
+	close(parent);
+	if (fd < 0)
+		return status_errno(st, STATUS_DEST, -fd, "cannot make the destination's directory");
+	return fd;
+}
+
+int path_open_dest_dir(const struct path_root *root, const char *path, mode_t make, int *fd,
+		       struct status *st)
+{
+	int ret;
+
+	ret = path_check(root, path, st);
+	if (ret)
+		return ret;
+	*fd = path_open(root, path, O_PATH | O_DIRECTORY);
+	if (*fd == -ENOENT && make) {
+		*fd = make_dir(root, path, make, st);
+		return *fd < 0 ? *fd : 0;
+	}
+	if (*fd == -ENOENT || *fd == -ENOTDIR)
+		return status_set(st, STATUS_DEST, "the destination is no directory");
+	if (*fd < 0)
+		return path_failed(root, STATUS_DEST, -*fd, "cannot be opened", st);
+	return 0;
+}
+
 int path_resolve_dest(const struct path_root *root, const char *path, const char *base,
 		      bool into_dir, struct path_dest *dest, struct status *st)
 {
@@ -187,7 +251,10 @@ int path_resolve_dest(const struct path_root *root, const char *path, const char
 		return path_failed(root, STATUS_DEST, -fd, "cannot be opened", st);
 	}
 	dest->dirfd = fd;
-	if (!base || !path_base(base) || strchr(base, '/') || strlen(base) > NAME_MAX)
+	dest->name[0] = '\0';
+	if (!base)
+		return 0;
+	if (!path_base(base) || strchr(base, '/') || strlen(base) > NAME_MAX)
 		ret = status_set(st, STATUS_DEST, "the file would have an impossible name");
 	else if (tempfile_is_name(base))
 		ret = status_set(st, STATUS_DEST, "the name is one for temporary files");

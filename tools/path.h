@@ -28,16 +28,32 @@ struct path_dest {
 	char name[NAME_MAX + 1];
 };
 
-/* Opens a regular file for reading. */
+/*
+ * Opens a regular file or a directory for reading. Anything else is only looked
+ * at, as opening it may do something: @fd is -1 then.
+ */
 int path_open_source(const struct path_root *root, const char *path, int *fd, struct stat *stat,
 		     struct status *st);
 /*
+ * Opens the directory @path that is to be filled. If it is nothing yet, it
+ * is made, with mode @make unless that is zero; but not its parents.
+ */
+int path_open_dest_dir(const struct path_root *root, const char *path, mode_t make, int *fd,
+		       struct status *st);
+/*
  * Where @path leads, by the rules of cp(1): into a directory under the name
- * @base, or to the very name. @into_dir: it must be a directory.
+ * @base, or to the very name. @into_dir: it must be a directory. Without @base the
+ * name is left empty if it is one.
  */
 int path_resolve_dest(const struct path_root *root, const char *path, const char *base,
 		      bool into_dir, struct path_dest *dest, struct status *st);
 void path_dest_close(struct path_dest *dest);
+
+/*
+ * Opens @path beneath the directory @dirfd, without following any link; 0 or -errno.
+ * For names within a tree, which are never of use elsewhere.
+ */
+int path_open_within(int dirfd, const char *path, int flags);
 
 /* What stands behind the last slash, and is no directory's name; else NULL. */
 const char *path_base(const char *path);

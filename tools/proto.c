@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "util.h"
 
@@ -11,9 +12,12 @@
 #define FAREWELL_TIMEOUT_MS	1000
 /* Whole pages of the file in each frame, so that none is touched twice. */
 #define DATA_ALIGN		4096
+/* What part of the window is worth a call that hands it on, or back. */
+#define FLUSH_PART		8
 
 _Static_assert(sizeof(struct wire_frame) == FRAME_SIZE, "no padding");
-_Static_assert(sizeof(struct wire_file) == 48, "no padding");
+_Static_assert(sizeof(struct wire_request) == 64, "no padding");
+_Static_assert((FRAME_ARGS - 1) * sizeof(__le64) == HASH_DIGEST_SIZE, "END holds a digest");
 
 static int conv_failed(struct conv *c, int err, struct status *st);
 
@@ -39,13 +43,18 @@ static int frame_args(unsigned int type)
 		[FRAME_HELLO] = 3,
 		[FRAME_PUT] = 0,
 		[FRAME_GET] = 0,
-		[FRAME_FILE] = 0,
+		[FRAME_BEGIN] = 4,
 		[FRAME_GO] = 0,
 		[FRAME_DATA] = 1,
 		[FRAME_HOLE] = 2,
-		[FRAME_END] = 3,
+		[FRAME_END] = 5,
 		[FRAME_DONE] = 3,
 		[FRAME_ERROR] = 1,
+		[FRAME_ENTRY] = 0,
+		[FRAME_LEAVE] = 0,
+		[FRAME_SKIP] = 2,
+		[FRAME_FINISH] = 1,
+		[FRAME_FAILED] = 2,
 	};
 
 	return type && type < ARRAY_SIZE(args) ? args[type] : FRAME_ARGS;
@@ -109,41 +118,77 @@ static int send_frame(struct conv *c, enum frame_type type, const uint64_t arg[F
 	return ret;
 }
 
+int conv_flush(struct conv *c, struct status *st)
+{
+	int ret = ivring_chan_flush(c->ch);
+
+	return ret ? conv_failed(c, ret, st) : 0;
+}
+
 int conv_send(struct conv *c, enum frame_type type, const uint64_t arg[FRAME_ARGS],
 	      struct status *st)
 {
 	int ret = send_frame(c, type, arg, NULL, 0);
 
+	return ret ? conv_failed(c, ret, st) : conv_flush(c, st);
+}
+
+/* Small frames share a call into the kernel, and the peer works on them meanwhile. */
+static int flush_if_worth(struct conv *c)
+{
+	return c->ch->tx_span.done >= c->ch->window / FLUSH_PART ? ivring_chan_flush(c->ch) : 0;
+}
+
+int conv_put(struct conv *c, enum frame_type type, const uint64_t arg[FRAME_ARGS],
+	     const void *payload, uint32_t len, struct status *st)
+{
+	int ret = send_frame(c, type, arg, payload, len);
+
 	if (!ret)
-		ret = ivring_chan_flush(c->ch);
+		ret = flush_if_worth(c);
 	return ret ? conv_failed(c, ret, st) : 0;
 }
 
-int conv_send_meta(struct conv *c, enum frame_type type, const struct file_meta *meta,
-		   struct status *st)
+int conv_send_request(struct conv *c, enum frame_type type, const struct request *request,
+		      struct status *st)
 {
-	uint8_t payload[sizeof(struct wire_file) + PATH_MAX + NAME_MAX];
-	size_t path_len = strlen(meta->path), base_len = strlen(meta->base);
-	struct wire_file w = {
-		.size = htole64(meta->size),
-		.data_bytes = htole64(meta->data_bytes),
-		.mtime_sec = htole64(meta->mtime_sec),
-		.mtime_nsec = htole32(meta->mtime_nsec),
-		.mode = htole32(meta->mode),
-		.flags = htole32(meta->flags),
-		.hash_kind = htole32(meta->hash_kind),
+	uint8_t payload[sizeof(struct wire_request) + PATH_MAX];
+	size_t path_len = strlen(request->path);
+	struct wire_request w = {
+		.entries = htole64(request->entries),
+		.bytes = htole64(request->bytes),
+		.data_bytes = htole64(request->data_bytes),
+		.flags = htole32(request->flags),
+		.keep = htole32(request->keep),
 		.path_len = htole16(path_len),
-		.base_len = htole16(base_len),
 	};
 	int ret;
 
 	memcpy(payload, &w, sizeof(w));
-	memcpy(payload + sizeof(w), meta->path, path_len);
-	memcpy(payload + sizeof(w) + path_len, meta->base, base_len);
-	ret = send_frame(c, type, NULL, payload, sizeof(w) + path_len + base_len);
-	if (!ret)
-		ret = ivring_chan_flush(c->ch);
-	return ret ? conv_failed(c, ret, st) : 0;
+	memcpy(payload + sizeof(w), request->path, path_len);
+	ret = send_frame(c, type, NULL, payload, sizeof(w) + path_len);
+	return ret ? conv_failed(c, ret, st) : conv_flush(c, st);
+}
+
+int conv_put_status(struct conv *c, enum frame_type type, const struct status *why,
+		    uint64_t number, struct status *st)
+{
+	uint64_t arg[FRAME_ARGS] = { why->code, number };
+
+	return conv_put(c, type, arg, why->text, strnlen(why->text, ERROR_TEXT_MAX), st);
+}
+
+bool conv_has_room(struct conv *c, uint32_t len)
+{
+	int timeout_ms = c->ch->timeout_ms;
+	uint64_t room;
+	void *p;
+	int ret;
+
+	c->ch->timeout_ms = 0;
+	ret = ivring_chan_reserve(c->ch, FRAME_SIZE + len, &p, &room);
+	c->ch->timeout_ms = timeout_ms;
+	return !ret;
 }
 
 void conv_send_error(struct conv *c, const struct status *why)
@@ -161,18 +206,24 @@ void conv_send_error(struct conv *c, const struct status *why)
 	c->ch->timeout_ms = timeout_ms;
 }
 
-int conv_data_begin(struct conv *c, uint64_t want, void **payload, uint64_t *room,
-		    struct status *st)
+uint64_t conv_room_max(const struct conv *c)
 {
-	uint64_t len, most;
+	/* Several frames must fit, so that both sides copy at the same time. */
+	uint64_t most = c->ch->window / 4 - FRAME_SIZE;
+
+	if (most > DATA_ALIGN)
+		most -= most % DATA_ALIGN;
+	return most;
+}
+
+int conv_place_begin(struct conv *c, uint64_t want, void **payload, uint64_t *room,
+		     struct status *st)
+{
+	uint64_t len;
 	void *p;
 	int ret;
 
-	/* Several frames must fit, so that both sides copy at the same time. */
-	most = c->ch->window / 4 - FRAME_SIZE;
-	if (most > DATA_ALIGN)
-		most -= most % DATA_ALIGN;
-	want = min_u64(want, most);
+	want = min_u64(want, conv_room_max(c));
 	ret = ivring_chan_reserve(c->ch, FRAME_SIZE + want, &p, &len);
 	if (ret)
 		return conv_failed(c, ret, st);
@@ -181,9 +232,9 @@ int conv_data_begin(struct conv *c, uint64_t want, void **payload, uint64_t *roo
 	return 0;
 }
 
-int conv_data_end(struct conv *c, uint64_t offset, uint64_t len, struct status *st)
+int conv_place_end(struct conv *c, enum frame_type type, const uint64_t arg[FRAME_ARGS],
+		   uint64_t len, struct status *st)
 {
-	uint64_t arg[FRAME_ARGS] = { offset };
 	struct wire_frame w;
 	uint64_t room;
 	void *p;
@@ -192,18 +243,17 @@ int conv_data_end(struct conv *c, uint64_t offset, uint64_t len, struct status *
 	/* The span is still reserved: this does not wait, and gives the same place. */
 	ret = ivring_chan_reserve(c->ch, FRAME_SIZE + len, &p, &room);
 	if (!ret) {
-		frame_encode(c, FRAME_DATA, len, arg, &w);
+		frame_encode(c, type, len, arg, &w);
 		memcpy(p, &w, sizeof(w));
 		ivring_chan_fill(c->ch, FRAME_SIZE + len);
-		ret = ivring_chan_flush(c->ch);
+		ret = flush_if_worth(c);
 	}
 	return ret ? conv_failed(c, ret, st) : 0;
 }
 
-/* The part of the peer's ERROR that it may choose freely goes to a terminal. */
-static int take_error(struct conv *c, const struct frame *f, struct status *st)
+/* Reads a text, of which the peer may have chosen every byte: it goes to a terminal. */
+static void take_text(struct conv *c, char text[ERROR_TEXT_MAX + 1])
 {
-	char text[ERROR_TEXT_MAX + 1];
 	struct status ignored;
 	uint64_t part, used = 0;
 	const void *p;
@@ -216,10 +266,29 @@ static int take_error(struct conv *c, const struct frame *f, struct status *st)
 		conv_payload_take(c, part);
 	}
 	text[used] = '\0';
+	make_printable(text);
+}
+
+static int take_error(struct conv *c, const struct frame *f, struct status *st)
+{
+	char text[ERROR_TEXT_MAX + 1];
+
+	take_text(c, text);
 	/* There is nobody left to hear of errors. */
 	c->error_sent = true;
 	return status_set(st, status_from_peer(f->arg[0]), "%s",
-			  used ? make_printable(text) : "the other end gave no reason");
+			  text[0] ? text : "the other end gave no reason");
+}
+
+int conv_take_status(struct conv *c, const struct frame *f, struct status *why,
+		     struct status *st)
+{
+	if (f->len > ERROR_TEXT_MAX)
+		return status_set(st, STATUS_PROTOCOL, "a reason is too long");
+	why->code = status_from_peer(f->arg[0]);
+	take_text(c, why->text);
+	/* A text cut short means that the channel failed: the next frame tells. */
+	return 0;
 }
 
 /* Reads one header. End of file is -EPIPE. */
@@ -361,18 +430,23 @@ void conv_payload_take(struct conv *c, uint64_t len)
 
 int conv_release(struct conv *c, struct status *st)
 {
-	int ret = ivring_chan_release(c->ch);
+	int ret = 0;
+
+	if (c->ch->rx_span.done >= c->ch->window / FLUSH_PART)
+		ret = ivring_chan_release(c->ch);
 
 	return ret ? conv_failed(c, ret, st) : 0;
 }
 
-static int take_payload(struct conv *c, void *to, size_t len, struct status *st)
+int conv_take(struct conv *c, void *to, size_t len, struct status *st)
 {
 	uint8_t *out = to;
 	uint64_t part;
 	const void *p;
 	int ret;
 
+	if (len > c->rx_left)
+		return status_set(st, STATUS_PROTOCOL, "a frame is shorter than it claims");
 	while (len) {
 		ret = conv_payload_peek(c, &p, &part, st);
 		if (ret)
@@ -386,57 +460,49 @@ static int take_payload(struct conv *c, void *to, size_t len, struct status *st)
 	return 0;
 }
 
-static int bad_meta(struct status *st)
+static int bad_request(struct status *st)
 {
-	return status_set(st, STATUS_PROTOCOL, "a description of a file makes no sense");
+	return status_set(st, STATUS_PROTOCOL, "a request makes no sense");
 }
 
-int conv_take_meta(struct conv *c, const struct frame *f, struct file_meta *meta,
-		   struct status *st)
+static bool all_zero(const uint8_t *p, size_t len)
 {
-	size_t path_len, base_len;
-	struct wire_file w;
+	while (len && !*p) {
+		p++;
+		len--;
+	}
+	return !len;
+}
+
+int conv_take_request(struct conv *c, const struct frame *f, struct request *request,
+		      struct status *st)
+{
+	struct wire_request w;
+	size_t path_len;
 	int ret;
 
 	if (f->len < sizeof(w))
-		return bad_meta(st);
-	ret = take_payload(c, &w, sizeof(w), st);
+		return bad_request(st);
+	ret = conv_take(c, &w, sizeof(w), st);
 	if (ret)
 		return ret;
 	path_len = le16toh(w.path_len);
-	base_len = le16toh(w.base_len);
-	if (path_len >= sizeof(meta->path) || base_len >= sizeof(meta->base) ||
-	    f->len != sizeof(w) + path_len + base_len)
-		return bad_meta(st);
-	memset(meta, 0, sizeof(*meta));
-	ret = take_payload(c, meta->path, path_len, st);
-	if (!ret)
-		ret = take_payload(c, meta->base, base_len, st);
+	if (path_len >= sizeof(request->path) || f->len != sizeof(w) + path_len)
+		return bad_request(st);
+	memset(request, 0, sizeof(*request));
+	ret = conv_take(c, request->path, path_len, st);
 	if (ret)
 		return ret;
-	meta->size = le64toh(w.size);
-	meta->data_bytes = le64toh(w.data_bytes);
-	meta->mtime_sec = le64toh(w.mtime_sec);
-	meta->mtime_nsec = le32toh(w.mtime_nsec);
-	meta->mode = le32toh(w.mode);
-	meta->flags = le32toh(w.flags);
-	meta->hash_kind = le32toh(w.hash_kind);
-	if (strlen(meta->path) != path_len || strlen(meta->base) != base_len ||
-	    meta->size > INT64_MAX || meta->data_bytes > meta->size ||
-	    meta->hash_kind > HASH_XXH64_BLOCKS || meta->flags & ~WIRE_FILE_F_ALL ||
-	    meta->mtime_nsec >= NSEC_PER_SEC || w.reserved)
-		return bad_meta(st);
+	request->entries = le64toh(w.entries);
+	request->bytes = le64toh(w.bytes);
+	request->data_bytes = le64toh(w.data_bytes);
+	request->flags = le32toh(w.flags);
+	request->keep = le32toh(w.keep);
+	if (strlen(request->path) != path_len || request->data_bytes > request->bytes ||
+	    request->bytes > INT64_MAX || request->flags & ~REQUEST_F_ALL ||
+	    request->keep & ~KEEP_ALL || !all_zero(w.reserved, sizeof(w.reserved)))
+		return bad_request(st);
 	return 0;
-}
-
-int conv_expect_meta(struct conv *c, enum frame_type type, struct file_meta *meta,
-		     struct status *st)
-{
-	struct frame f;
-	int ret;
-
-	ret = conv_expect(c, type, &f, st);
-	return ret ? ret : conv_take_meta(c, &f, meta, st);
 }
 
 int conv_at_end(struct conv *c, bool *end, struct status *st)
@@ -483,13 +549,13 @@ int conv_start(struct conv *c, struct ivring_chan *ch, int timeout_ms, struct st
 void digest_to_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],
 		    uint64_t arg[FRAME_ARGS])
 {
-	uint64_t half[2];
+	uint64_t part[FRAME_ARGS - 1];
+	size_t i;
 
-	memset(arg, 0, FRAME_ARGS * sizeof(arg[0]));
-	memcpy(half, digest, sizeof(half));
+	memcpy(part, digest, sizeof(part));
 	arg[0] = size;
-	arg[1] = be64toh(half[0]);
-	arg[2] = be64toh(half[1]);
+	for (i = 0; i < ARRAY_SIZE(part); i++)
+		arg[i + 1] = be64toh(part[i]);
 }
 
 bool digest_matches_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],
@@ -498,5 +564,5 @@ bool digest_matches_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],
 	uint64_t mine[FRAME_ARGS];
 
 	digest_to_args(size, digest, mine);
-	return !memcmp(mine, arg, 3 * sizeof(arg[0]));
+	return !memcmp(mine, arg, sizeof(mine));
 }

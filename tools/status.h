@@ -16,7 +16,7 @@
 	X(NO_AGENT,	5,	"no agent answers at the other end")	\
 	X(VERSION,	6,	"the two sides have no version in common") \
 	X(SOURCE,	7,	"the source is missing or cannot be read") \
-	X(NOT_REGULAR,	8,	"the source is not a regular file")	\
+	X(NOT_REGULAR,	8,	"the source is of a kind that is not copied") \
 	X(DEST,		9,	"the destination cannot be written; or a socket not made") \
 	X(NO_SPACE,	10,	"no space left at the destination; or no memory for a link") \
 	X(CONTENT,	11,	"the content that arrived is not what was sent") \

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "util.h"
@@ -24,12 +26,16 @@
 #define COLLECT_ENTRIES_MAX	16384
 #define COLLECT_INTERVAL_NS	(60 * NSEC_PER_SEC)
 
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC		0x58465342
+#endif
+
 #define PROC_FD_SIZE		32
 
 static struct tempfile * volatile tempfile_current;
 
 /* The final name has no part in it: it might have the greatest length already. */
-static int make_name(struct tempfile *t)
+int tempfile_make_name(char name[TEMPFILE_NAME_SIZE])
 {
 	static const char letters[] = TEMPFILE_LETTERS;
 	size_t i, at = strlen(TEMPFILE_PREFIX);
@@ -37,10 +43,10 @@ static int make_name(struct tempfile *t)
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
-	strcpy(t->name, TEMPFILE_PREFIX);
-	for (i = at; i < sizeof(t->name) - 1; i++)
-		t->name[i] = letters[random[i] % (sizeof(letters) - 1)];
-	t->name[i] = '\0';
+	strcpy(name, TEMPFILE_PREFIX);
+	for (i = at; i < TEMPFILE_NAME_SIZE - 1; i++)
+		name[i] = letters[random[i] % (sizeof(letters) - 1)];
+	name[i] = '\0';
 	return 0;
 }
 
@@ -116,6 +122,37 @@ static void collect_sometimes(int dirfd)
 	tempfile_collect(dirfd);
 }
 
+/* Those that write at once, or tell of everything before a close. */
+static bool is_local(long type)
+{
+	static const long local[] = {
+		TMPFS_MAGIC, EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+		F2FS_SUPER_MAGIC, RAMFS_MAGIC, OVERLAYFS_SUPER_MAGIC,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(local); i++)
+		if (local[i] == type)
+			return true;
+	return false;
+}
+
+void tempfile_dir_init(struct tempfile_dir *dir, int fd)
+{
+	struct statfs fs;
+
+	dir->fd = fd;
+	dir->named_only = false;
+	dir->late_errors = fstatfs(fd, &fs) || !is_local(fs.f_type);
+	collect_sometimes(fd);
+}
+
+void tempfile_dir_inherit(struct tempfile_dir *dir, const struct tempfile_dir *parent, int fd)
+{
+	*dir = *parent;
+	dir->fd = fd;
+}
+
 /* False when it was taken for litter between its creation and its lock. */
 static bool lock_file(int fd)
 {
@@ -131,8 +168,9 @@ int tempfile_create_named(struct tempfile *t, int dirfd)
 	int tries, ret;
 
 	t->dirfd = dirfd;
+	t->late_errors = true;
 	for (tries = 0; tries < TEMPFILE_TRIES; tries++) {
-		ret = make_name(t);
+		ret = tempfile_make_name(t->name);
 		if (ret)
 			return ret;
 		t->fd = openat(dirfd, t->name,
@@ -150,30 +188,33 @@ int tempfile_create_named(struct tempfile *t, int dirfd)
 }
 
 /* False where the file system has no such files, or there would be no way to name one. */
-static bool create_anonymous(struct tempfile *t, int dirfd)
+static bool create_anonymous(struct tempfile *t, const struct tempfile_dir *dir, mode_t mode)
 {
-	char proc[PROC_FD_SIZE];
+	static bool has_proc;
 
-	t->dirfd = dirfd;
-	t->name[0] = '\0';
-	t->fd = openat(dirfd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-	if (t->fd < 0)
+	if (!has_proc && access("/proc/self/fd", F_OK))
 		return false;
-	proc_name(t->fd, proc);
-	if (!access(proc, F_OK)) {
-		/* For the moment between its first name and its last one. */
-		flock(t->fd, LOCK_EX | LOCK_NB);
-		tempfile_current = t;
-		return true;
-	}
-	close(t->fd);
-	return false;
+	has_proc = true;
+	t->dirfd = dir->fd;
+	t->late_errors = dir->late_errors;
+	t->name[0] = '\0';
+	t->fd = openat(dir->fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
+	return t->fd >= 0;
 }
 
-int tempfile_create(struct tempfile *t, int dirfd)
+int tempfile_create(struct tempfile *t, struct tempfile_dir *dir, mode_t mode)
 {
-	collect_sometimes(dirfd);
-	return create_anonymous(t, dirfd) ? 0 : tempfile_create_named(t, dirfd);
+	int ret;
+
+	if (!dir->named_only && create_anonymous(t, dir, mode)) {
+		tempfile_current = t;
+		return 0;
+	}
+	ret = tempfile_create_named(t, dir->fd);
+	t->late_errors = dir->late_errors;
+	/* Not to be tried for each of the next files. */
+	dir->named_only = !ret;
+	return ret;
 }
 
 /* Gives a file without name a temporary one: a link cannot replace what has the final one. */
@@ -184,7 +225,7 @@ static int link_anonymous(struct tempfile *t)
 
 	proc_name(t->fd, proc);
 	for (tries = 0; tries < TEMPFILE_TRIES; tries++) {
-		ret = make_name(t);
+		ret = tempfile_make_name(t->name);
 		if (!ret && linkat(AT_FDCWD, proc, t->dirfd, t->name, AT_SYMLINK_FOLLOW))
 			ret = -errno;
 		if (!ret)
@@ -204,16 +245,58 @@ static int flush_by_close(int fd)
 	return copy < 0 || close(copy) ? -errno : 0;
 }
 
-int tempfile_rename(struct tempfile *t, const char *final_name)
+/* Only files and links are replaced. */
+static int look_at_old(struct tempfile *t, const char *name, int *replaced)
 {
-	int ret = flush_by_close(t->fd);
+	struct stat stat;
 
-	if (!ret && !t->name[0])
+	*replaced = openat(t->dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (*replaced < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(*replaced, &stat))
+		return -errno;
+	if (S_ISDIR(stat.st_mode))
+		return -EISDIR;
+	return S_ISREG(stat.st_mode) || S_ISLNK(stat.st_mode) ? 0 : -EEXIST;
+}
+
+/* Puts the file, which has a temporary name by now or none, in place of an old one. */
+static int replace(struct tempfile *t, const char *final_name, int *replaced)
+{
+	int ret = look_at_old(t, final_name, replaced);
+
+	if (!ret && !t->name[0]) {
+		/* For the moment between its first name and its last one. */
+		flock(t->fd, LOCK_EX | LOCK_NB);
 		ret = link_anonymous(t);
+	}
 	if (!ret && renameat(t->dirfd, t->name, t->dirfd, final_name))
 		ret = -errno;
 	if (!ret)
 		t->name[0] = '\0';
+	if (ret && *replaced >= 0) {
+		close(*replaced);
+		*replaced = -1;
+	}
+	return ret;
+}
+
+int tempfile_rename(struct tempfile *t, const char *final_name, int *replaced)
+{
+	int ret = t->late_errors ? flush_by_close(t->fd) : 0;
+	char proc[PROC_FD_SIZE];
+
+	*replaced = -1;
+	if (!ret && !t->name[0]) {
+		/* Mostly there is nothing of that name. */
+		proc_name(t->fd, proc);
+		if (linkat(AT_FDCWD, proc, t->dirfd, final_name, AT_SYMLINK_FOLLOW))
+			ret = -errno;
+		if (ret == -EEXIST)
+			ret = replace(t, final_name, replaced);
+	} else if (!ret) {
+		ret = replace(t, final_name, replaced);
+	}
 	tempfile_discard(t);
 	return ret;
 }

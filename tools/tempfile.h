@@ -10,21 +10,45 @@
 #define IVRING_TEMPFILE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #define TEMPFILE_NAME_SIZE	15	/* ".ivring-XXXXXX" and the NUL */
+
+/* A directory that files are to appear in, and what its file system can. */
+struct tempfile_dir {
+	int fd;				/* borrowed, must stay open */
+	bool named_only;		/* knows no files without a name */
+	bool late_errors;		/* a close may tell of a write that failed */
+};
 
 struct tempfile {
 	int fd;
 	int dirfd;			/* borrowed, must stay open */
+	bool late_errors;
 	char name[TEMPFILE_NAME_SIZE];	/* empty while it has none */
 };
 
-/* One at a time in a process. Removes old litter as well. Returns 0 or -errno. */
-int tempfile_create(struct tempfile *t, int dirfd);
-/* The same, for file systems without O_TMPFILE, and without the look for litter. */
+/* Looks at the directory, and removes old litter. */
+void tempfile_dir_init(struct tempfile_dir *dir, int fd);
+/* For one that was made just now in @parent. */
+void tempfile_dir_inherit(struct tempfile_dir *dir, const struct tempfile_dir *parent, int fd);
+
+/*
+ * One at a time in a process. Returns 0 or -errno. A file without a name has
+ * @mode at once, and @t->name is empty then; any other is to get it at the end.
+ */
+int tempfile_create(struct tempfile *t, struct tempfile_dir *dir, mode_t mode);
+/* The same, for file systems without O_TMPFILE. */
 int tempfile_create_named(struct tempfile *t, int dirfd);
-/* Closes the file in any case; on failure it is removed as well. */
-int tempfile_rename(struct tempfile *t, const char *final_name);
+/*
+ * Closes the file in any case; on failure it is removed as well. What had the name
+ * before is replaced, if it is a regular file or a link: else -EISDIR or -EEXIST.
+ * It stays open as *@replaced, so that the caller decides when the file system
+ * takes its space back, which may take long. Where there was nothing, that is -1.
+ */
+int tempfile_rename(struct tempfile *t, const char *final_name, int *replaced);
+/* Some unused name for something else than a file. */
+int tempfile_make_name(char name[TEMPFILE_NAME_SIZE]);
 void tempfile_discard(struct tempfile *t);
 /* For signal handlers that end the process: remove the file, if it has a name. */
 void tempfile_emergency(void);

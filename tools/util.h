@@ -43,6 +43,9 @@ const char *printable_cut(const char *text);
 /* The process's umask; not while other threads create files. */
 mode_t read_umask(void);
 
+/* Deep trees take a file descriptor for each level: as many as this process may have. */
+void files_raise_limit(void);
+
 /* "ivring: ..." on stderr. */
 void complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A line of a log that is read live: "ivring: ..." on stdout, flushed. */

@@ -69,8 +69,10 @@ ok "no such link" code_is $NO_LINK "$IVRING" push /tmp/small vm9:x
 ok "missing source" code_is $SOURCE "$IVRING" push /tmp/none vm0:x
 ok "missing source at the agent" code_is $SOURCE "$IVRING" pull vm0:none /tmp/x
 ok "nothing came of it" [ ! -e /tmp/x ]
-ok "directory as source" code_is $NOT_REGULAR "$IVRING" push /tmp vm0:x
-ok "directory as source at the agent" code_is $NOT_REGULAR "$IVRING" pull vm0:. /tmp/x
+mkfifo /tmp/fifo
+ok "a fifo as source" code_is $NOT_REGULAR "$IVRING" push /tmp/fifo vm0:x
+ok "a device as source" code_is $NOT_REGULAR "$IVRING" push /dev/null vm0:x
+ok "a directory to standard output" code_is $NOT_REGULAR "$IVRING" cat vm0:.
 guest mkdir -p "$PAIR_GUEST_ROOT/dir/small"
 ok "directory where a file is meant" code_is $DEST "$IVRING" push /tmp/small vm0:dir
 ok "missing directory" code_is $DEST "$IVRING" push /tmp/small vm0:no/such/x

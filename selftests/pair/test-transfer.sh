@@ -67,6 +67,45 @@ ok "and the same" cmp /scratch/sparse /scratch/sparse.back
 rm -f /scratch/sparse*
 guest rm -f "$PAIR_GUEST_ROOT/sparse"
 
+# Trees: every kind of thing, and many small files.
+mkdir -p /tmp/tree/sub/deep /tmp/tree/empty /tmp/tree/many
+head -c 3000000 /dev/urandom >/tmp/tree/sub/file
+ln /tmp/tree/sub/file /tmp/tree/sub/deep/again
+ln -s ../file /tmp/tree/sub/deep/link
+mkfifo /tmp/tree/fifo
+mknod /tmp/tree/null c 1 3
+touch -d '2001-02-03 04:05:06.123456789' /tmp/tree/sub/file
+chown 12:34 /tmp/tree/sub/file
+(cd /tmp/tree/many && head -c 8192000 /dev/urandom | split -b 4096 -a 4)
+
+# list DIR: names, types, modes, owners, times, links and content
+list()
+{
+	(cd "$1" && find . -printf '%p %y %m %U %G %T@ %l\n' | LC_ALL=C sort &&
+		find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
+}
+
+guest_agent_stop
+guest_agent --allow-devices
+ok "push a tree" code_is 0 "$IVRING" push -a /tmp/tree vm0:
+ok "it arrived whole" [ "$(list /tmp/tree)" = "$(guest "$(declare -f list); list $PAIR_GUEST_ROOT/tree")" ]
+ok "pull it" code_is 0 "$IVRING" pull -a vm0:tree/ /tmp/tree.back
+ok "it came back whole" [ "$(list /tmp/tree)" = "$(list /tmp/tree.back)" ]
+ok "two names are still one file" [ /tmp/tree.back/sub/file -ef /tmp/tree.back/sub/deep/again ]
+
+# Standard input and output
+pipe_through()
+{
+	"$IVRING" push - vm0:piped </tmp/tree/sub/file >>"$RESULTS/commands.log" 2>&1 &&
+		"$IVRING" cat vm0:piped | cmp - /tmp/tree/sub/file &&
+		"$IVRING" pull vm0:piped - | cmp - /tmp/tree/sub/file
+}
+
+ok "standard input and output" pipe_through
+ok "JSON" grep -q '"type":"summary","name":"vm0:piped","files":1' \
+	<("$IVRING" pull --json vm0:piped /tmp/piped)
+rm -rf /tmp/tree*
+
 # From the guest, to an agent on the host.
 mkdir -p /tmp/host-root
 "$IVRING" agent --root /tmp/host-root >>"$RESULTS/host-agent.log" 2>&1 </dev/null &

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "hash.h"
 #include "tap.h"
 
@@ -21,10 +23,10 @@ static void make_content(void)
 		content[i] = i < 100 || i >= 2 * HASH_BLOCK_SIZE + 5 ? i * 131 + (i >> 8) + 1 : 0;
 }
 
-static void hash_cut(enum hash_kind kind, size_t piece, bool holes, uint8_t digest[16])
+static void hash_cut(enum hash_kind kind, size_t piece, bool holes, uint8_t digest[HASH_DIGEST_SIZE])
 {
 	size_t hole_end = 2 * HASH_BLOCK_SIZE + 5, pos = 0, part;
-	struct hash h;
+	struct hash h = { 0 };
 
 	hash_init(&h, kind);
 	while (pos < SIZE) {
@@ -44,7 +46,7 @@ static void hash_cut(enum hash_kind kind, size_t piece, bool holes, uint8_t dige
 }
 
 /* The definition in hash.h, word by word. */
-static void hash_by_definition(uint8_t digest[16])
+static void hash_by_definition(uint8_t digest[HASH_DIGEST_SIZE])
 {
 	uint8_t list[6 * 16 + 8];
 	XXH128_canonical_t c;
@@ -58,38 +60,61 @@ static void hash_by_definition(uint8_t digest[16])
 	}
 	memcpy(list + 6 * 16, &size, 8);
 	XXH128_canonicalFromHash(&c, XXH3_128bits(list, sizeof(list)));
+	memset(digest, 0, HASH_DIGEST_SIZE);
 	memcpy(digest, &c, 16);
 }
 
-static void test_cuts(enum hash_kind kind, const uint8_t want[16])
+static void test_cuts(enum hash_kind kind, const uint8_t want[HASH_DIGEST_SIZE])
 {
 	static const size_t pieces[] = { 1, 63, 4096, HASH_BLOCK_SIZE, 100000, SIZE };
 	bool same = true;
-	uint8_t got[16];
+	uint8_t got[HASH_DIGEST_SIZE];
 	size_t i;
 
 	for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		hash_cut(kind, pieces[i], false, got);
-		same = same && !memcmp(got, want, 16);
+		same = same && !memcmp(got, want, sizeof(got));
 		hash_cut(kind, pieces[i], true, got);
-		same = same && !memcmp(got, want, 16);
+		same = same && !memcmp(got, want, sizeof(got));
 	}
 	ok(same, "%s does not depend on cuts and holes", hash_name(kind));
 	content[SIZE / 2] ^= 1;
 	hash_cut(kind, SIZE, false, got);
-	ok(memcmp(got, want, 16), "%s sees a changed bit", hash_name(kind));
+	ok(memcmp(got, want, sizeof(got)), "%s sees a changed bit", hash_name(kind));
 	content[SIZE / 2] ^= 1;
+}
+
+/* What others print for "abc". */
+static void test_known(const char *name, enum hash_kind kind, const char *want)
+{
+	uint8_t digest[HASH_DIGEST_SIZE];
+	char text[HASH_TEXT_SIZE];
+	struct hash h = { 0 };
+
+	if (!hash_known(kind)) {
+		tap_skip(name, "its library is not here");
+		return;
+	}
+	hash_init(&h, kind);
+	hash_data(&h, "spoiled", 7);
+	hash_init(&h, kind);
+	hash_data(&h, "abc", 3);
+	hash_final(&h, digest);
+	hash_free(&h);
+	hash_text(kind, digest, text);
+	ok(hash_parse(name) == (int)kind && !strcmp(text, want), "%s of abc", name);
 }
 
 int main(void)
 {
 	XXH128_canonical_t c;
-	struct hash h;
-	uint8_t got[16], want[16];
+	struct hash h = { 0 };
+	uint8_t got[HASH_DIGEST_SIZE], want[HASH_DIGEST_SIZE] = { 0 };
 
 	make_content();
 	XXH128_canonicalFromHash(&c, XXH3_128bits(content, SIZE));
-	test_cuts(HASH_PLAIN, c.digest);
+	memcpy(want, c.digest, sizeof(c.digest));
+	test_cuts(HASH_PLAIN, want);
 	hash_by_definition(want);
 	test_cuts(HASH_BLOCKS, want);
 	memset(want, 0, sizeof(want));
@@ -97,8 +122,14 @@ int main(void)
 	test_cuts(HASH_XXH64, want);
 	hash_cut(HASH_XXH64_BLOCKS, SIZE, false, want);
 	test_cuts(HASH_XXH64_BLOCKS, want);
-	ok(!(hash_choose(1000, 1000) & HASH_BLOCKS) && hash_choose(1ULL << 40, 5) & HASH_BLOCKS &&
-	   !(hash_choose(0, 4096) & HASH_BLOCKS), "the kind depends on the size of the holes");
+	test_known("sha256", HASH_SHA256,
+		   "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	test_known("blake3", HASH_BLAKE3,
+		   "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85");
+	ok(hash_parse("none") == HASH_NONE && hash_parse("xxh3") == HASH_PLAIN &&
+	   hash_parse("md5") < 0 && !hash_known(1000) && !hash_known(10), "names and kinds");
+	ok(!(hash_choose(HASH_FASTEST, 1000, 1000) & HASH_BLOCKS) && hash_choose(HASH_FASTEST, 1ULL << 40, 5) & HASH_BLOCKS &&
+	   !(hash_choose(HASH_FASTEST, 0, 4096) & HASH_BLOCKS), "the kind depends on the size of the holes");
 	hash_init(&h, HASH_BLOCKS);
 	hash_zeros(&h, 1ULL << 40);
 	hash_final(&h, got);
@@ -107,6 +138,6 @@ int main(void)
 	hash_zeros(&h, (1ULL << 40) + 1);
 	hash_final(&h, want);
 	hash_free(&h);
-	ok(memcmp(got, want, 16), "a byte more of hole is seen");
+	ok(memcmp(got, want, sizeof(got)), "a byte more of hole is seen");
 	return tap_done();
 }

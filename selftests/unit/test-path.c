@@ -36,7 +36,11 @@ static int source(const char *path)
 
 	if (path_open_source(&root, path, &fd, &stat, &st))
 		return st.code;
-	close(fd);
+	/* What is neither file nor directory is not opened. */
+	if ((fd < 0) != !(S_ISREG(stat.st_mode) || S_ISDIR(stat.st_mode)))
+		return STATUS_FAIL;
+	if (fd >= 0)
+		close(fd);
 	return 0;
 }
 
@@ -52,9 +56,9 @@ static void test_sources(void)
 		{ "sub/file", 0 },
 		{ "inner-link", 0 },
 		{ "missing", STATUS_SOURCE },
-		{ "sub", STATUS_NOT_REGULAR },
-		{ "", STATUS_NOT_REGULAR },
-		{ "fifo", STATUS_NOT_REGULAR },
+		{ "sub", 0 },
+		{ "", 0 },
+		{ "fifo", 0 },
 		{ "../outside", STATUS_REFUSED },
 		{ "sub/../file", STATUS_REFUSED },
 		{ "sub/..", STATUS_REFUSED },
@@ -155,6 +159,23 @@ static int count_temps(void)
 	return count;
 }
 
+static int create_any(struct tempfile *t, int dirfd)
+{
+	struct tempfile_dir d;
+
+	tempfile_dir_init(&d, dirfd);
+	return tempfile_create(t, &d, 0600);
+}
+
+static bool rename_to(struct tempfile *t, const char *name, int want)
+{
+	int replaced, ret = tempfile_rename(t, name, &replaced);
+
+	if (replaced >= 0)
+		close(replaced);
+	return ret == want;
+}
+
 static void test_tempfile(int (*create)(struct tempfile *t, int dirfd), const char *kind)
 {
 	char name[NAME_MAX + 1], first[TEMPFILE_NAME_SIZE];
@@ -165,15 +186,17 @@ static void test_tempfile(int (*create)(struct tempfile *t, int dirfd), const ch
 	name[NAME_MAX] = '\0';
 	ok(!create(&t, root.fd), "%s: a temporary file", kind);
 	ok(!fstat(t.fd, &stat) && (stat.st_mode & 07777) == 0600, "is private");
-	ok(write(t.fd, "1", 1) == 1 && !tempfile_rename(&t, name) &&
+	ok(write(t.fd, "1", 1) == 1 && rename_to(&t, name, 0) &&
 	   !fstatat(root.fd, name, &stat, 0) && stat.st_size == 1 && !count_temps(),
 	   "gets its name, the longest one");
-	ok(!create(&t, root.fd) && !tempfile_rename(&t, name) &&
+	ok(!create(&t, root.fd) && rename_to(&t, name, 0) &&
 	   !fstatat(root.fd, name, &stat, 0) && !stat.st_size && !count_temps(),
 	   "replaces what had the name");
 	unlinkat(root.fd, name, 0);
-	ok(!create(&t, root.fd) && tempfile_rename(&t, "none/such") == -ENOENT && !count_temps(),
+	ok(!create(&t, root.fd) && rename_to(&t, "none/such", -ENOENT) && !count_temps(),
 	   "is gone when it cannot have the name");
+	ok(!create(&t, root.fd) && rename_to(&t, "sub", -EISDIR) && !create(&t, root.fd) &&
+	   rename_to(&t, "fifo", -EEXIST) && !count_temps(), "replaces files and links only");
 	ok(!create(&t, root.fd), "another one");
 	strcpy(first, t.name);
 	tempfile_collect(root.fd);
@@ -219,12 +242,12 @@ static void test_litter(void)
 	struct stat stat;
 	pid_t victim;
 
-	if (tempfile_create(&t, root.fd) || t.name[0]) {
+	if (create_any(&t, root.fd) || t.name[0]) {
 		tap_skip("nothing is left of an unnamed file", "no O_TMPFILE here");
 		tempfile_discard(&t);
 	} else {
 		tempfile_discard(&t);
-		kill_victim(start_victim(tempfile_create));
+		kill_victim(start_victim(create_any));
 		ok(!count_temps(), "nothing is left of an unnamed file after SIGKILL");
 	}
 	victim = start_victim(tempfile_create_named);
@@ -288,7 +311,7 @@ int main(void)
 	root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	test_sources();
 	test_dests();
-	test_tempfile(tempfile_create, "without a name");
+	test_tempfile(create_any, "without a name");
 	test_tempfile(tempfile_create_named, "with a name");
 	test_litter();
 	test_printable_cut();

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The sending end of a stream: walks trees, and reads each file straight into the ring. */
+#ifndef IVRING_SEND_H
+#define IVRING_SEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "entry.h"
+#include "links.h"
+#include "path.h"
+#include "proto.h"
+#include "watcher.h"
+
+#define SEND_CHUNK_DEFAULT	(512U << 10)
+#define SEND_CHUNK_MIN		4096U
+#define SEND_CHUNK_MAX		(64U << 20)
+/* The value of --chunk. */
+bool send_parse_chunk(const char *text, uint32_t *chunk);
+
+struct send_options {
+	uint32_t chunk;			/* bytes of a frame, at most */
+	uint32_t keep;			/* KEEP_* */
+	unsigned int hash;		/* a kind, or HASH_FASTEST */
+};
+
+/* What a walk is going to send. */
+struct send_totals {
+	uint64_t entries;
+	uint64_t bytes;
+	uint64_t data_bytes;
+	bool tree;			/* a directory is among it */
+};
+
+struct sender {
+	struct conv *c;
+	const struct send_options *o;
+	struct watcher *watcher;
+	struct hash hash;
+	struct links links;		/* files that have several names */
+	struct entry e;			/* the one that is being sent */
+	uint64_t number;		/* of entries that were sent */
+	uint64_t confirmed;		/* by DONE */
+	uint64_t failures;		/* here and there */
+	int first_code;			/* of them; zero: none */
+	char path[PATH_MAX];		/* beneath the top, for people and for links */
+	size_t path_len;
+};
+
+/* @s may be all zeros; what it needs is allocated at its first use. */
+void send_init(struct sender *s, struct conv *c, const struct send_options *o,
+	       struct watcher *watcher);
+void send_free(struct sender *s);
+
+/*
+ * Something that a user named, as send_path() takes it: how much it is. A fault
+ * in a tree is not one of the count: it is told when its turn comes.
+ */
+int send_measure(const struct path_root *root, const char *path, struct send_totals *totals,
+		 struct status *st);
+/*
+ * Sends what @path names: a directory with all that is in it. When that ends in
+ * a slash, the destination itself takes its place. What cannot be read
+ * is told to the watcher and to the receiver, and is no failure of this.
+ * A symbolic link that was named itself is followed, if @root allows it.
+ */
+int send_path(struct sender *s, const struct path_root *root, const char *path,
+	      struct status *st);
+/* Sends what can be read from @fd, until it ends, as file @name. */
+int send_fd(struct sender *s, int fd, const char *name, struct status *st);
+/* FINISH, and waits for DONE. */
+int send_finish(struct sender *s, struct status *st);
+
+#endif /* IVRING_SEND_H */
