@@ -97,8 +97,10 @@ static int agent_get(struct session *s, struct status *st)
 	ret = send_measure(&s->a->root, s->request.path, &totals, st);
 	if (ret)
 		return ret;
+	if (s->request.hash != HASH_FASTEST && !hash_known(s->request.hash))
+		return status_set(st, STATUS_FAIL, "the agent has no library for that --hash");
 	s->send = (struct send_options){
-		.chunk = s->a->chunk, .keep = s->request.keep, .hash = HASH_FASTEST,
+		.chunk = s->a->chunk, .keep = s->request.keep, .hash = s->request.hash,
 	};
 	arg[0] = totals.tree ? BEGIN_F_TREE : 0;
 	arg[1] = totals.entries;

@@ -21,6 +21,8 @@ const char client_usage[] =
 "      --acls                 keep access control lists\n"
 "      --devices, --specials  copy device nodes, fifos\n"
 "      --setid                keep set-id bits and capabilities (with --perms, --xattrs)\n"
+"      --hash xxh3|xxh64|sha256|blake3|none  what content is checked with (the faster\n"
+"                             of the first two)\n"
 "  -t, --timeout SEC          give up when nothing moves for SEC (30)\n"
 "      --connect-timeout SEC  how long to wait for the agent's answer (5)\n"
 "      --chunk SIZE           bytes per frame (512K)\n"
@@ -44,6 +46,7 @@ enum {
 	OPT_SPECIALS,
 	OPT_SETID,
 	OPT_JSON,
+	OPT_HASH,
 };
 
 static const struct option client_longopts[] = {
@@ -55,6 +58,7 @@ static const struct option client_longopts[] = {
 	{ "devices", no_argument, NULL, OPT_DEVICES },
 	{ "specials", no_argument, NULL, OPT_SPECIALS },
 	{ "setid", no_argument, NULL, OPT_SETID },
+	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "connect-timeout", required_argument, NULL, OPT_CONNECT_TIMEOUT },
 	{ "chunk", required_argument, NULL, OPT_CHUNK },
@@ -98,6 +102,16 @@ static bool apply_owner(struct client_options *o)
 	return !optarg || !strcmp(optarg, "numeric") || !strcmp(optarg, "name");
 }
 
+static bool apply_hash(struct client_options *o)
+{
+	int kind = hash_parse(optarg);
+
+	if (kind < 0)
+		return false;
+	o->send.hash = kind;
+	return true;
+}
+
 static bool apply_fsync(struct client_options *o)
 {
 	o->sync = !optarg || !strcmp(optarg, "file") ? REQUEST_F_SYNC_FILE :
@@ -115,6 +129,8 @@ static bool apply_option(int opt, struct client_options *o)
 	switch (opt) {
 	case OPT_OWNER:
 		return apply_owner(o);
+	case OPT_HASH:
+		return apply_hash(o);
 	case 't':
 		return parse_seconds(optarg, &o->timeout_ms);
 	case OPT_CONNECT_TIMEOUT:
@@ -155,6 +171,10 @@ int client_parse_options(int argc, char **argv, const char *usage, struct client
 		complain_option(argv[0], client_longopts, opt);
 		fputs(usage, stderr);
 		fputs(client_usage, stderr);
+		return STATUS_USAGE;
+	}
+	if (o->send.hash != HASH_FASTEST && !hash_known(o->send.hash)) {
+		complain("%s: this side has no library for that --hash", argv[0]);
 		return STATUS_USAGE;
 	}
 	if (terminal && !o->report.json)

@@ -70,6 +70,7 @@ static int pull_stream(struct pull *p, const char *path, struct status *st)
 
 	memset(&p->request, 0, sizeof(p->request));
 	p->request.keep = p->options.send.keep;
+	p->request.hash = p->options.send.hash;
 	strcpy(p->request.path, path);
 	ret = conv_send_request(c, FRAME_GET, &p->request, st);
 	if (!ret)

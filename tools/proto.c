@@ -161,6 +161,7 @@ int conv_send_request(struct conv *c, enum frame_type type, const struct request
 		.flags = htole32(request->flags),
 		.keep = htole32(request->keep),
 		.path_len = htole16(path_len),
+		.hash = request->hash,
 	};
 	int ret;
 
@@ -498,9 +499,11 @@ int conv_take_request(struct conv *c, const struct frame *f, struct request *req
 	request->data_bytes = le64toh(w.data_bytes);
 	request->flags = le32toh(w.flags);
 	request->keep = le32toh(w.keep);
+	request->hash = w.hash;
 	if (strlen(request->path) != path_len || request->data_bytes > request->bytes ||
 	    request->bytes > INT64_MAX || request->flags & ~REQUEST_F_ALL ||
-	    request->keep & ~KEEP_ALL || !all_zero(w.reserved, sizeof(w.reserved)))
+	    request->keep & ~KEEP_ALL ||
+	    (w.hash != HASH_FASTEST && (w.hash >= HASH_KINDS || w.hash & HASH_BLOCKS)) || !all_zero(w.reserved, sizeof(w.reserved)))
 		return bad_request(st);
 	return 0;
 }

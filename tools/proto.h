@@ -103,6 +103,7 @@ struct wire_frame {
  * @flags: REQUEST_F_*
  * @keep: KEEP_*: which attributes are kept
  * @path_len: bytes of path that follow: the destination, or the source
+ * @hash: GET: what to hash with: a kind without HASH_BLOCKS, or HASH_FASTEST
  * @reserved: zero
  */
 struct wire_request {
@@ -112,7 +113,8 @@ struct wire_request {
 	__le32 flags;
 	__le32 keep;
 	__le16 path_len;
-	__u8 reserved[30];
+	__u8 hash;
+	__u8 reserved[29];
 };
 
 #define REQUEST_F_INTO_DIR	(1U << 0)	/* the path must be a directory */
@@ -148,6 +150,7 @@ struct request {
 	uint64_t data_bytes;
 	uint32_t flags;
 	uint32_t keep;
+	unsigned int hash;
 	char path[PATH_MAX];
 };
 

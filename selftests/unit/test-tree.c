@@ -37,6 +37,8 @@ struct pair {
 
 static struct pair pair;
 static struct request request;
+static unsigned int hash = HASH_FASTEST;
+static enum hash_kind hash_seen;
 
 static void on_failed(struct watcher *w, const struct status *why, uint64_t number)
 {
@@ -44,6 +46,14 @@ static void on_failed(struct watcher *w, const struct status *why, uint64_t numb
 	(void)number;
 	pair.failures++;
 	snprintf(pair.text, sizeof(pair.text), "%s", why->text);
+}
+
+static void on_done(struct watcher *w, const struct entry *e, const char *path)
+{
+	(void)w;
+	(void)path;
+	if (S_ISREG(e->mode) && !(e->flags & ENTRY_F_LINK))
+		hash_seen = e->hash_kind;
 }
 
 static void *agent_thread(void *arg)
@@ -69,6 +79,7 @@ static void pair_start(uint64_t window)
 	pair.agent.recv.umask = 022;
 	pair.agent.label = "test";
 	pair.watcher.failed = on_failed;
+	pair.watcher.done = on_done;
 	memset(&request, 0, sizeof(request));
 	if (pthread_create(&pair.thread, NULL, agent_thread, NULL) ||
 	    conv_start(&pair.conv, memlink_chan(&pair.link, 0), 5000, &st))
@@ -87,7 +98,7 @@ static int pair_end(void)
 static int push(const char *source, const char *dest, uint32_t keep)
 {
 	struct send_options options = {
-		.chunk = SEND_CHUNK_DEFAULT, .keep = keep, .hash = HASH_FASTEST,
+		.chunk = SEND_CHUNK_DEFAULT, .keep = keep, .hash = hash,
 	};
 	static struct sender s;
 	struct status st = { 0 };
@@ -120,6 +131,7 @@ static int pull(const char *source, const char *dest, uint32_t keep)
 	int ret;
 
 	request.keep = keep;
+	request.hash = hash;
 	request.flags = 0;
 	strcpy(request.path, source);
 	ret = conv_send_request(&pair.conv, FRAME_GET, &request, &st);
@@ -265,6 +277,36 @@ static void test_obstacles(void)
 		exit(1);
 }
 
+static void test_hashes(void)
+{
+	static const unsigned int kinds[] = {
+		HASH_PLAIN, HASH_XXH64, HASH_SHA256, HASH_BLAKE3, HASH_NONE,
+	};
+	size_t i;
+	bool good;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		hash = kinds[i];
+		if (!hash_known(hash)) {
+			tap_skip("a hash", "its library is not here");
+			continue;
+		}
+		if (!run("rm -rf root/* back"))
+			exit(1);
+		pair_start(MIB);
+		good = !push("src/t", "", 0) && hash_seen == kinds[i];
+		good = good && !pull("t", "back", 0) && hash_seen == kinds[i] &&
+		       same_trees("src/t", "back/t");
+		ok(!pair_end() && good, "there and back with %s", hash_name(kinds[i]));
+	}
+	hash = HASH_FASTEST;
+	pair_start(MIB);
+	request.hash = 200;
+	strcpy(request.path, "t");
+	good = !conv_send_request(&pair.conv, FRAME_GET, &request, &(struct status){ 0 });
+	ok(pair_end() == -STATUS_PROTOCOL && good, "a hash that nobody knows");
+}
+
 static void make_files(unsigned int count)
 {
 	char name[64], data[4096];
@@ -327,6 +369,7 @@ int main(int argc, char **argv)
 		test_tree(MIB);
 		test_attributes();
 		test_obstacles();
+		test_hashes();
 		test_many(3000, true);
 	}
 	snprintf(command, sizeof(command), "chmod -R u+rwX %s; rm -rf %s", dir, dir);
