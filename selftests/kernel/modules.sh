@@ -157,7 +157,7 @@ loop_tests()
 
 	head -c 3000000 /dev/urandom >/tmp/data
 	mkdir -p $KO
-	cp /src/kmod-core/*.ko $KO/
+	cp "$LAB_MODULES"/kmod-core/*.ko $KO/
 
 	# A region is 16 MiB and a pair has one: a leak of it would be seen at once.
 	ok "$LOOPS rounds of loop links leave no memory behind" no_leak "$LOOPS" 8 loop_once

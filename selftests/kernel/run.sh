@@ -19,7 +19,7 @@ programs=("$@")
 count=0 failed=0 passed=0
 
 # A program ends by itself; this is for one that cannot.
-seconds=${IVRING_TEST_SECONDS:-900}
+seconds=$((${IVRING_TEST_SECONDS:-900} * ${LAB_SLOW:-1}))
 
 report()
 {
@@ -70,7 +70,7 @@ load()
 }
 
 mkdir -p "$modules"
-cp /src/kmod-*/*.ko "$modules/"
+cp "${LAB_MODULES:-/src}"/kmod-*/*.ko "$modules/"
 echo "KTAP version 1"
 load ivring.ko
 

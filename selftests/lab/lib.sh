@@ -11,6 +11,10 @@
 
 RESULTS=${RESULTS:-/results}
 LAB_RUN=/run/lab
+# Where modules for the kernel that runs are: below kmod-core/, kmod-host/, ...
+LAB_MODULES=${LAB_MODULES:-/src}
+# How many times slower that kernel is than a stock one
+LAB_SLOW=${LAB_SLOW:-1}
 
 lab_guest_name()
 {
@@ -23,10 +27,11 @@ lab_guest_name()
 	echo "$name"
 }
 
-# wait_for SECONDS CMD...: until CMD succeeds; fails when the time is up.
+# wait_for SECONDS CMD...: until CMD succeeds; fails when the time is up, which on
+# a slower kernel is as much later.
 wait_for()
 {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + $1 * ${LAB_SLOW:-1}))
 
 	shift
 	while ! "$@"; do

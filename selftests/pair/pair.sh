@@ -53,7 +53,7 @@ code_is()
 
 load_host()
 {
-	insmod /src/kmod-core/ivring.ko && insmod /src/kmod-host/ivring_host.ko
+	insmod "$LAB_MODULES/kmod-core/ivring.ko" && insmod "$LAB_MODULES/kmod-host/ivring_host.ko"
 }
 
 unload_host()
@@ -63,7 +63,8 @@ unload_host()
 
 load_guest()
 {
-	guest 'insmod /src/kmod-core/ivring.ko && insmod /src/kmod-guest/ivring_guest.ko'
+	guest "insmod $LAB_MODULES/kmod-core/ivring.ko &&
+		insmod $LAB_MODULES/kmod-guest/ivring_guest.ko"
 }
 
 unload_guest()
