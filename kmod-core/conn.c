@@ -164,6 +164,7 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 		virt_mb();
 		announce = true;
 	}
+	/* [M]; and the epoch is read again only after the ack. */
 	ack = le64_to_cpu(virt_load_acquire(&ch->peer->ack));
 	/* An ack counts only with the epoch it was written under. */
 	if (ack == ch->epoch && ivring_conn_peer_epoch(ch) == epoch) {

@@ -89,6 +89,7 @@ static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_pee
 	int tries = 3;
 
 	do {
+		/* Pairs with the release in ivring_side_publish(). */
 		p->epoch = le64_to_cpu(virt_load_acquire(&s->epoch));
 		p->state = le32_to_cpu(READ_ONCE(s->state));
 		p->id = le32_to_cpu(READ_ONCE(s->id));

@@ -138,6 +138,7 @@ static void ivring_loop_free(struct ivring_loop_pair *pair)
 static struct ivring_loop_pair *ivring_loop_alloc(unsigned int index)
 {
 	struct ivring_loop_pair *pair = kzalloc(sizeof(*pair), GFP_KERNEL);
+	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL;
 	int ret = -ENOMEM;
 	u32 side;
 
@@ -148,7 +149,7 @@ static struct ivring_loop_pair *ivring_loop_alloc(unsigned int index)
 	if (!pair->pages)
 		goto err_free;
 	for (; pair->nr_pages < size >> PAGE_SHIFT; pair->nr_pages++) {
-		pair->pages[pair->nr_pages] = alloc_page(GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL);
+		pair->pages[pair->nr_pages] = alloc_page(gfp);
 		if (!pair->pages[pair->nr_pages])
 			goto err_free;
 	}

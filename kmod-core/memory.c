@@ -12,11 +12,9 @@
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/pgtable.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
-#ifdef CONFIG_X86
-#include <asm/pgtable.h>
-#endif
 #include "internal.h"
 
 #define IVRING_PROBE_SIZE	(64UL << 10)

@@ -133,7 +133,7 @@ static const char *ivring_guest_explain(int error)
 	case -EBADMSG:
 		return "no ivring superblock: is the device served by \"ivring serve\"?";
 	case -EPROTONOSUPPORT:
-		return "unknown version or feature: install matching releases of ivring on both sides";
+		return "unknown version or feature: install matching releases on both sides";
 	case -ENOTUNIQ:
 		return "impossible geometry in the superblock";
 	case -EFBIG:
@@ -187,7 +187,8 @@ static int ivring_guest_request_irqs(struct ivring_guest *g)
 		v->guest = g;
 		v->vector = i;
 		snprintf(v->name, sizeof(v->name), "ivring%u-%d", ivring_link_number(g->link), i);
-		ret = request_irq(pci_irq_vector(g->pdev, i), ivring_guest_interrupt, 0, v->name, v);
+		ret = request_irq(pci_irq_vector(g->pdev, i), ivring_guest_interrupt, 0,
+				  v->name, v);
 		if (ret) {
 			ivring_guest_free_irqs(g, i);
 			return ret;
