@@ -529,7 +529,6 @@ static void ivring_link_init(struct ivring_link *link, const struct ivring_link_
 	link->dev.groups = ivring_link_groups;
 	link->dev.release = ivring_link_free;
 	link->dev.devt = ivring_devt + link->number * IVRING_MINORS_PER_LINK;
-	dev_set_name(&link->dev, "ivring%u", link->number);
 	cdev_init(&link->cdev, &ivring_link_fops);
 	link->cdev.owner = params->ops->owner;
 }
@@ -555,6 +554,11 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 
 	link->number = ret;
 	ivring_link_init(link, params, geo);
+	ret = dev_set_name(&link->dev, "ivring%u", link->number);
+	if (ret) {
+		put_device(&link->dev);
+		return ERR_PTR(ret);
+	}
 	return link;
 
 err_exit_ref:
@@ -592,10 +596,9 @@ static int ivring_channel_alloc(struct ivring_link *link, u32 index)
 	ch->dev.groups = ivring_channel_groups;
 	ch->dev.release = ivring_channel_free;
 	ch->dev.devt = link->dev.devt + 1 + index;
-	dev_set_name(&ch->dev, "ivring%uc%u", link->number, index);
 	cdev_init(&ch->cdev, &ivring_channel_fops);
 	ch->cdev.owner = link->params.ops->owner;
-	return 0;
+	return dev_set_name(&ch->dev, "ivring%uc%u", link->number, index);
 }
 
 static void ivring_link_put(struct ivring_link *link)
