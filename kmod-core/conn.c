@@ -251,17 +251,15 @@ bool ivring_conn_evaluate(struct ivring_channel *ch)
  * @error: what the users of a conversation are told
  *
  * A conversation that only waits for a peer goes on waiting, and what a peer
- * sent in full before it closed stays readable.
+ * sent in full before it closed stays readable. So does what the peer was
+ * acknowledged: should it live after all, it may have sent and closed on the
+ * strength of that, and waits for it to be read. No epoch comes twice.
  */
 void ivring_conn_reset(struct ivring_channel *ch, int error)
 {
 	lockdep_assert_held(&ch->lock);
-	if (!ch->users)
-		return;
-	if (ch->state == IVRING_CHANNEL_CONNECTED)
+	if (ch->users && ch->state == IVRING_CHANNEL_CONNECTED)
 		ivring_conn_abort(ch, IVRING_CHANNEL_RESET, error);
-	else if (ch->state == IVRING_CHANNEL_OPENING && !ch->lingering)
-		ch->peer_epoch = 0;
 }
 
 /* May a newcomer share the conversation that goes on? */
