@@ -9,7 +9,7 @@
  * (-DCRASHES=n), or be taken for dead by its peer although it lives
  * (-DSTALLS=n). A doorbell wakes whoever is there and is lost on whoever is not.
  *
- * A side has one thread here. Its users and its work share the channel's lock in
+ * Names are those of the code, less ivring_. A side has one thread here. Its users and its work share the channel's lock in
  * the code; what happens without it, the copy of data, is a step of its own, and
  * anything may come between it and the publication.
  *
@@ -18,8 +18,15 @@
  * memory is sequentially consistent, and the states are few enough for crashes.
  *
  * To be found: a byte of another conversation or in the wrong place; an end of
- * file before everything that was sent in it; an error without a cause; a state
- * in which nothing can happen any more although both sides want to go on.
+ * file before everything that was sent in it, or of a conversation that was not
+ * closed; an error without a cause; a state in which nothing can happen any more
+ * although both sides want to go on.
+ *
+ * -DROUNDS=n, -DBYTES=n: conversations per side, bytes sent in each
+ * -DONEWAY: side 1 always reads
+ * -DPATIENT: who read to the end closes only when the peer is done with it
+ * -DSTALE: the region holds what earlier lives left
+ * -DMUT_x: what is left out
  */
 #ifndef ROUNDS
 #define ROUNDS	2
@@ -197,16 +204,13 @@ inline store_release(f, v)
 	store(f, v)
 }
 
-/*
- * ivring_link_announce(): vector 0. The transport's doorbell does not overtake
- * what was stored before it: writel() in guest.c, a lock in the others.
- */
+/* ivring_link_announce(): vector 0; [P] is in ivring_link_ring() */
 inline announce_now()
 {
 	if
 	:: announce ->
 		announce = 0;
-#ifndef MUT_BELL
+#ifndef MUT_P
 		EMPTY(me);
 #endif
 		if
@@ -221,7 +225,7 @@ inline announce_now()
 /* ivring_channel_ring(): the channel's vector, and ivring_link_interrupt() there */
 inline ring()
 {
-#ifndef MUT_BELL
+#ifndef MUT_P
 	EMPTY(me);
 #endif
 	if
@@ -548,9 +552,7 @@ inline conn_close()
 		if
 		:: ME.state == OPENING -> ME.peer_epoch = 0; conn_forget()
 		:: else ->
-#ifndef MUT_LATE
 			ME.lingering = 1;
-#endif
 			if
 			:: ME.flags & ABORTED
 			:: else ->
@@ -562,10 +564,6 @@ inline conn_close()
 #endif
 #endif
 			fi;
-#ifdef MUT_LATE
-			Y;
-			ME.lingering = 1;
-#endif
 			ME.state = OPENING
 		fi;
 		announce = 1
@@ -760,7 +758,7 @@ inline die()
 
 /* A patient one keeps the file open until the peer is done with it. */
 #ifdef PATIENT
-#define MAY_CLOSE	(!S[1 - me].lingering)
+#define MAY_CLOSE	(ME.sender || !S[1 - me].lingering)
 #else
 #define MAY_CLOSE	1
 #endif
@@ -801,8 +799,12 @@ birth:
 				todo = LINK | JOIN
 			:: !ME.users && ME.round < ROUNDS ->
 				if
+#ifdef ONEWAY
+				:: ME.sender = (me == 0)
+#else
 				:: ME.sender = 1
 				:: me == 1 -> ME.sender = 0
+#endif
 				fi;
 				todo = LINK | OPEN
 			:: ME.users && !ME.copied && MORE -> todo = LOOK | COPY

@@ -170,6 +170,7 @@ inline rx_look(min, arm)
 	:: else ->
 		if
 		:: arm ->
+#ifndef MUT_RX_ARM
 			atomic {
 				rx_event_pending = 1;
 #ifdef MUT_RX_ANY
@@ -179,6 +180,7 @@ inline rx_look(min, arm)
 					ADD(rprod, 1) : ADD(rcons, min));
 #endif
 			}
+#endif
 #ifndef MUT_F
 			RX_MB;					/* [F] */
 #endif
@@ -224,7 +226,8 @@ inline rx_wait(me, min)
 		rx_lock = 0;
 		rx_queued[me] = 1;
 #else
-		atomic { !rx_lock -> rx_sleepers = rx_sleepers + COUNTED(me); rx_queued[me] = 1 };
+		atomic { !rx_lock -> rx_sleepers = rx_sleepers + COUNTED(me) };
+		rx_queued[me] = 1;
 		atomic { !rx_lock -> rx_lock = 1 };
 		rx_look(min, 1);
 		rx_lock = 0;
@@ -334,6 +337,7 @@ inline tx_look(min, arm)
 	:: else ->
 		if
 		:: arm ->
+#ifndef MUT_TX_ARM
 			atomic {
 				tx_event_pending = 1;
 #ifdef MUT_TX_ANY
@@ -343,6 +347,7 @@ inline tx_look(min, arm)
 					TX_EVENT_PROGRESS : TX_EVENT_SPACE(min));
 #endif
 			}
+#endif
 #ifndef MUT_H
 			TX_MB;					/* [H] */
 #endif
@@ -387,7 +392,8 @@ inline tx_wait(me, min)
 		tx_lock = 0;
 		tx_queued[me] = 1;
 #else
-		atomic { !tx_lock -> tx_sleepers++; tx_queued[me] = 1 };
+		atomic { !tx_lock -> tx_sleepers++ };
+		tx_queued[me] = 1;
 		atomic { !tx_lock -> tx_lock = 1 };
 		tx_look(min, 1);
 		tx_lock = 0;
