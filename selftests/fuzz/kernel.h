@@ -359,7 +359,7 @@ struct ida {
 #define ida_alloc_max(ida, max_, gfp)	0
 #define ida_free(ida, n)		((void)(n))
 #define device_initialize(d)		((d)->refs = 1)
-#define dev_set_name(d, ...)		((void)(d))
+#define dev_set_name(d, ...)		((void)(d), 0)
 #define cdev_init(c, fops)		((void)(fops))
 #define cdev_device_add(c, d)		0
 #define cdev_device_del(c, d)		((void)(d))
