@@ -35,6 +35,7 @@ static int slots[SLOTS];
 static char nodes[256][64];
 static unsigned int nr_nodes;
 static const struct region *region;
+static int some_file;		/* a megabyte or so */
 static bool over;
 
 static __thread struct fuzz *self_fuzz;
@@ -163,6 +164,22 @@ static void fill_wait(struct fuzz *z, struct ivring_wait *w)
 		w->events = odd_number(z);
 }
 
+/* Into and out of one file, which does not grow without end. */
+static void fill_file(struct fuzz *z, struct ivring_file_xfer *x)
+{
+	*x = (struct ivring_file_xfer) {
+		.fd = below(z, 4) ? some_file : any_fd(z), .offset = below(z, 1 << 20),
+		.len = below(z, 1 << 17), .timeout_ns = below(z, 2000000),
+	};
+	if (!below(z, 8))
+		x->offset = odd_number(z);
+	if (!below(z, 8))
+		x->len = odd_number(z);
+	/* What waits for ever must be rare: half of all numbers are negative. */
+	if (!below(z, 16))
+		x->timeout_ns = odd_number(z);
+}
+
 static void fill_attach(struct fuzz *z, struct ivring_host_attach *a)
 {
 	if (!region)
@@ -199,7 +216,7 @@ static void fuzz_ioctl(struct fuzz *z)
 	static const unsigned long commands[] = {
 		IVRING_IOC_LINK_INFO, IVRING_IOC_CHANNEL_INFO, IVRING_IOC_RESERVE,
 		IVRING_IOC_COMMIT, IVRING_IOC_PEEK, IVRING_IOC_RELEASE, IVRING_IOC_WAIT,
-		IVRING_HOST_IOC_ATTACH, IVRING_HOST_IOC_PEER_ADD, IVRING_HOST_IOC_PEER_DEL,
+		IVRING_IOC_SEND_FILE, IVRING_IOC_RECV_FILE, IVRING_HOST_IOC_ATTACH, IVRING_HOST_IOC_PEER_ADD, IVRING_HOST_IOC_PEER_DEL,
 	};
 	unsigned long cmd = commands[below(z, ARRAY_LEN(commands))];
 
@@ -208,6 +225,10 @@ static void fuzz_ioctl(struct fuzz *z)
 		switch (cmd) {
 		case IVRING_IOC_WAIT:
 			fill_wait(z, (void *)z->buf);
+			break;
+		case IVRING_IOC_SEND_FILE:
+		case IVRING_IOC_RECV_FILE:
+			fill_file(z, (void *)z->buf);
 			break;
 		case IVRING_HOST_IOC_ATTACH:
 			fill_attach(z, (void *)z->buf);
@@ -628,6 +649,9 @@ int main(int argc, char **argv)
 	struct rlimit rlim = { 4096, 4096 };
 
 	setrlimit(RLIMIT_NOFILE, &rlim);
+	some_file = memfd_create("ioctl-fuzz", MFD_CLOEXEC);
+	if (some_file < 0 || ftruncate(some_file, 1 << 20))
+		ksft_exit_fail_msg("memfd: %m\n");
 	if (link_find("loop0", 0) < 0 && access("/dev/ivring-host", R_OK | W_OK))
 		ksft_exit_skip("neither loop links nor /dev/ivring-host: insmod either\n");
 	return test_harness_run(argc, argv);
