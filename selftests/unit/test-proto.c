@@ -510,37 +510,48 @@ static void *meddle_thread(void *arg)
 	return NULL;
 }
 
+static int put_meddled(struct pair *p, struct meddler *m, struct status *st)
+{
+	struct outcome result;
+	pthread_t thread;
+	int ret;
+
+	pair_start(p, MIB, MIB);
+	pair_run(p);
+	ret = conv_start(&p->conv, p->ch, 5000, st);
+	if (pthread_create(&thread, NULL, meddle_thread, m))
+		exit(1);
+	if (!ret)
+		ret = client_put(p, m->fd, "changed", &result, st);
+	m->stop = true;
+	pthread_join(thread, NULL);
+	return ret;
+}
+
 static void test_changes(void)
 {
 	struct status st = { 0 };
-	struct outcome result;
 	struct meddler m;
-	pthread_t thread;
 	struct pair p;
-	int ret, i;
+	int ret, i, tries = 0;
 
 	for (i = 0; i < 2; i++) {
 		m = (struct meddler){ .fd = make_file(64 * MIB), .shorten = i };
-		pair_start(&p, MIB, MIB);
-		pair_run(&p);
-		ret = conv_start(&p.conv, p.ch, 5000, &st);
-		if (pthread_create(&thread, NULL, meddle_thread, &m))
-			exit(1);
-		if (!ret)
-			ret = client_put(&p, m.fd, "changed", &result, &st);
-		m.stop = true;
-		pthread_join(thread, NULL);
-		/* A file that was short from the start is a good one. */
-		if (i == 1 && !ret)
-			tap_skip("a source that shrinks", "it did so too early");
-		else
-			ok(ret == -STATUS_CHANGED, "a source that %s: %s", i ? "shrinks" : "changes",
-			   st.text);
+		ret = put_meddled(&p, &m, &st);
+		/* A file that was short from the start is a good one: once more. */
+		if (!ret && m.shorten && tries++ < 100) {
+			pair_end(&p);
+			close(m.fd);
+			unlinkat(dirfd_root, "changed", 0);
+			i--;
+			continue;
+		}
+		ok(ret == -STATUS_CHANGED, "a source that %s: %s", i ? "shrinks" : "changes",
+		   st.text);
 		ok(!pair_end(&p), "and the conversation could go on");
 		close(m.fd);
-		if (ret)
-			ok(no_temp_files() && faccessat(dirfd_root, "changed", F_OK, 0),
-			   "nothing is left of that");
+		ok(no_temp_files() && faccessat(dirfd_root, "changed", F_OK, 0),
+		   "nothing is left of that");
 		unlinkat(dirfd_root, "changed", 0);
 	}
 }
