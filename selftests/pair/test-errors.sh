@@ -114,13 +114,15 @@ moving()
 		[ "$(stat_of ivring0c0 rx_bytes)" -gt $((received + (4 << 20))) ]
 }
 
-# push_big, pull_big: in the middle of a transfer, whose process is $client
+# push_big, pull_big: in the middle of a transfer, whose process is $client. It is
+# stopped there, or it might be through before what is done to the other side is.
 push_big()
 {
 	mark_here
 	"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
 	client=$!
 	wait_for 10 moving
+	kill -STOP $client
 }
 
 pull_big()
@@ -129,6 +131,14 @@ pull_big()
 	"$IVRING" pull --quiet vm0:big /tmp/victim 2>>"$RESULTS/commands.log" &
 	client=$!
 	wait_for 10 moving
+	kill -STOP $client
+}
+
+# client_ends CODE: goes on, and ends with that
+client_ends()
+{
+	kill -CONT $client
+	code_is "$1" wait $client
 }
 
 # The process of the agent that transfers, not the one that looks after it.
@@ -160,7 +170,7 @@ ok "after Ctrl-C, transfers work" works
 # starts it again. On tmpfs, which can have files without a name, nothing is left.
 push_big
 ok "the agent's child is killed" guest_agent_child_kill
-ok "that is: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "that is: peer gone" within 15 client_ends $PEER_GONE
 ok "no file after the child's death" absent victim
 ok "and no temporary file" no_litter
 ok "the agent goes on, transfers work" wait_for 10 works
@@ -168,7 +178,7 @@ ok "the agent goes on, transfers work" wait_for 10 works
 guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
 pull_big
 ok "the agent's child is killed while it sends" guest_agent_child_kill
-ok "that is: peer gone, too" within 15 code_is $PEER_GONE wait $client
+ok "that is: peer gone, too" within 15 client_ends $PEER_GONE
 ok "no file here" [ ! -e /tmp/victim ]
 ok "nor a temporary one" [ -z "$(find /tmp -maxdepth 1 -name '.*ivring*')" ]
 ok "transfers work after that" wait_for 10 works
@@ -178,7 +188,7 @@ guest rm "$PAIR_GUEST_ROOT/big"
 push_big
 child=$(guest 'pgrep -P $(cat /run/agent.pid)')
 guest_agent_stop -KILL
-ok "the agent was killed: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "the agent was killed: peer gone" within 15 client_ends $PEER_GONE
 ok "its child goes with it" wait_for 5 guest "[ ! -e /proc/$child ]"
 ok "no file after the agent's death" absent victim
 ok "no temporary file either" no_litter
@@ -199,7 +209,7 @@ for direction in push pull; do
 	guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
 	"${direction}_big"
 	guest_kill
-	ok "QEMU was killed during $direction: peer gone" within 15 code_is $PEER_GONE wait $client
+	ok "QEMU was killed during $direction: peer gone" within 15 client_ends $PEER_GONE
 	ok "no file here" [ ! -e /tmp/victim ]
 	ok "the link waits" wait_for 5 link_is waiting
 	ok "QEMU starts again" guest_device
@@ -226,7 +236,7 @@ ok "transfers work after a reset" works
 # The server is killed: the link goes away, and comes back with a new server.
 push_big
 serve_stop -KILL 2>/dev/null
-ok "the server was killed: peer gone" within 15 code_is $PEER_GONE wait $client
+ok "the server was killed: peer gone" within 15 client_ends $PEER_GONE
 ok "the guest sees it" wait_for 15 guest '[ "$(cat /sys/class/ivring/ivring0/state)" = waiting ]'
 guest_kill
 ok "a new server starts" serve_start
