@@ -81,12 +81,30 @@ lab_guest_devices()
 		-device "vhost-vsock-pci,guest-cid=$((3 + ${name#vm}))"
 }
 
+# lab_guest_firmware NAME KERNEL-DIR: what starts the guest, as arguments of QEMU
+lab_guest_firmware()
+{
+	local name=$1 kernel=$2 code=/usr/share/OVMF/OVMF_CODE_4M.fd vars=$LAB_RUN/$1.vars
+
+	case ${GUEST_FIRMWARE:-seabios} in
+	seabios) printf '%s\n' -kernel "$kernel/vmlinuz" ;;
+	ovmf)
+		cp "${code/CODE/VARS}" "$vars" || return
+		printf '%s\n' -kernel "$kernel/bzImage" \
+			-drive "if=pflash,unit=0,format=raw,readonly=on,file=$code" \
+			-drive "if=pflash,unit=1,format=raw,file=$vars" ;;
+	*)
+		echo "GUEST_FIRMWARE must be seabios or ovmf" >&2
+		return 2 ;;
+	esac
+}
+
 # guest_start [QEMU ARGS...]: starts the guest and returns; guest_wait waits
-# until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL
-# and GUEST_APPEND (kernel command line) change it.
+# until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL,
+# GUEST_FIRMWARE (seabios or ovmf) and GUEST_APPEND (kernel command line) change it.
 guest_start()
 {
-	local name dir=$RESULTS kernel=/kernel key devices
+	local name dir=$RESULTS kernel=/kernel key firmware devices
 
 	name=$(lab_guest_name) || return
 	if guest_alive; then
@@ -98,6 +116,8 @@ guest_start()
 	rm -f "$LAB_RUN/$name".{pid,ssh} "$dir/.$name-ready"
 	devices=$(lab_guest_devices "$name" "$kernel") || return
 	mapfile -t devices <<<"$devices"
+	firmware=$(lab_guest_firmware "$name" "$kernel") || return
+	mapfile -t firmware <<<"$firmware"
 	lab_guest_remember "$name" "$@"
 
 	# The guest's memory is there from the start: the first use of a page through
@@ -109,7 +129,7 @@ guest_start()
 		-display none -no-reboot -M q35 -accel "${GUEST_ACCEL:-kvm}" -cpu host \
 		-smp "${GUEST_CPUS:-2}" -m "${GUEST_MEM:-2G}" -machine memory-backend=ram \
 		-object "memory-backend-ram,id=ram,size=${GUEST_MEM:-2G},prealloc=on" \
-		-kernel $kernel/vmlinuz -initrd $kernel/initrd \
+		"${firmware[@]}" -initrd $kernel/initrd \
 		-append "lab.role=guest lab.name=$name lab.key=$key $(lab_cmdline) ${GUEST_APPEND:-}" \
 		-chardev "file,id=console,path=$dir/$name-console.log,append=on" \
 		-serial chardev:console \
@@ -173,16 +193,40 @@ lab_guest_connect()
 	guest_dead || lab_guest_ssh "$1" -M -f -N guest </dev/null >"$LAB_RUN/$1.log" 2>&1
 }
 
-# What guest_again needs: how the guest was started, and where its logs stood.
+# How the guest was started, and where its logs stood then
 lab_guest_remember()
 {
-	local name=$1 log
+	local name=$1
 
 	shift
 	printf '%s\0' "$@" >"$LAB_RUN/$name.args"
+	lab_guest_mark "$name"
+}
+
+# lab_guest_mark NAME: what the guest's kernel says from here on can be put aside.
+lab_guest_mark()
+{
+	local name=$1 log
+
 	for log in console dmesg; do
 		stat -c %s "$RESULTS/$name-$log.log" 2>/dev/null || echo 0
 	done >"$LAB_RUN/$name.logs"
+}
+
+# lab_guest_put_aside NAME FILE: what the guest's kernel has said since it was started,
+# or since lab_guest_mark, goes to the end of FILE, where nobody takes it for a complaint. It must be dead.
+lab_guest_put_aside()
+{
+	local name=$1 file=$2 log at
+	local -a sizes
+
+	mapfile -t sizes <"$LAB_RUN/$name.logs"
+	for log in console dmesg; do
+		at=${sizes[0]}
+		sizes=("${sizes[@]:1}")
+		tail -c "+$((at + 1))" "$RESULTS/$name-$log.log" >>"$file" 2>/dev/null
+		truncate -s "$at" "$RESULTS/$name-$log.log"
+	done
 }
 
 # An emulated CPU of the guest may stop for good while it boots (its kernel tells
@@ -190,8 +234,8 @@ lab_guest_remember()
 # say so, put the logs of that boot aside, and boot again.
 lab_guest_again()
 {
-	local name=$1 log at n=1
-	local -a args sizes
+	local name=$1 n=1
+	local -a args
 
 	grep -q 'QEMU TCG' /proc/cpuinfo || return
 	while [ -e "$RESULTS/$name-failed-boot-$n" ]; do
@@ -199,16 +243,9 @@ lab_guest_again()
 	done
 	[ "$n" -le 2 ] || return
 	echo "# $name did not boot, failure $n: the emulator; again" >&2
-	mapfile -t sizes <"$LAB_RUN/$name.logs"
 	mapfile -d '' -t args <"$LAB_RUN/$name.args"
 	guest_kill || return
-	for log in console dmesg; do
-		at=${sizes[0]}
-		sizes=("${sizes[@]:1}")
-		tail -c "+$((at + 1))" "$RESULTS/$name-$log.log" \
-			>>"$RESULTS/$name-failed-boot-$n" 2>/dev/null
-		truncate -s "$at" "$RESULTS/$name-$log.log"
-	done
+	lab_guest_put_aside "$name" "$RESULTS/$name-failed-boot-$n"
 	# An empty list was written as one empty word.
 	[ "${#args[@]}" -gt 1 ] || [ -n "${args[0]:-}" ] || args=()
 	guest_start "${args[@]}"
@@ -230,13 +267,19 @@ lab_guest_answers()
 	local name=$1
 
 	shift
-	if ! wait_for "${1:-${LAB_BOOT_SECONDS:-120}}" lab_guest_up "$name" || guest_dead; then
+	# On a slower kernel LAB_BOOT_SECONDS is more already.
+	if ! LAB_SLOW=1 wait_for "${1:-${LAB_BOOT_SECONDS:-120}}" lab_guest_up "$name" ||
+		guest_dead; then
 		echo "$name did not come up:" >&2
 		tail -n 5 "$RESULTS/$name-qemu.log" "$RESULTS/$name-console.log" >&2
 		return 1
 	fi
 	if ! wait_for 60 lab_guest_connect "$name"; then
 		echo "no shell on $name: $(<"$LAB_RUN/$name.log")" >&2
+		return 1
+	fi
+	if guest_dead; then
+		echo "$name came up, and is gone" >&2
 		return 1
 	fi
 }
@@ -246,7 +289,7 @@ lab_guest_answers()
 # 255: there was no guest to run it in.
 guest()
 {
-	local name tty=-T
+	local name tty=-T line=${1-} code=0
 
 	name=$(lab_guest_name) || return
 	if [ $# -eq 0 ] || { [ -t 0 ] && [ -t 1 ]; }; then
@@ -256,18 +299,51 @@ guest()
 	0) lab_guest_ssh "$name" $tty guest ;;
 	1) lab_guest_ssh "$name" $tty guest "$1" ;;
 	*) lab_guest_ssh "$name" $tty guest "$(printf '%q ' "$@")" ;;
-	esac
+	esac || code=$?
+	# Not of one that was ended, which has no such file.
+	if [ $code = 255 ] && [ -e "$LAB_RUN/$name.pid" ]; then
+		echo "$name: no way to run: ${line%%$'\n'*}" >>"$RESULTS/guest-lost.log"
+	fi
+	return $code
+}
+
+# kernel_leaks: kmemleak, where this kernel has it, tells the log what is new (which
+# the lab then finds there), and $RESULTS all it knows. It needs two looks at what is
+# older than five seconds, and takes minutes where the CPU is emulated.
+kernel_leaks()
+{
+	local leaks=/sys/kernel/debug/kmemleak
+
+	[ -w $leaks ] || return 0
+	echo scan >$leaks
+	sleep 5
+	echo scan >$leaks
+	cat $leaks >"$RESULTS/$(hostname)-kmemleak.log"
+	[ ! -s "$RESULTS/$(hostname)-kmemleak.log" ]
+}
+
+# In the guest $RESULTS is another directory.
+guest_leaks()
+{
+	guest "$(declare -f kernel_leaks); RESULTS=/results; kernel_leaks"
+}
+
+# lab_ended PID: the process is gone, or nothing but its exit code is left. What it had
+# open is closed by then; its command line goes earlier.
+lab_ended()
+{
+	! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"
 }
 
 # guest_kill: the guest dies at whatever instruction it is at.
 guest_kill()
 {
-	local name
+	local name pid
 
 	name=$(lab_guest_name) || return
-	if guest_alive; then
-		kill -KILL "$(cat "$LAB_RUN/$name.pid")"
-		wait_for 30 guest_dead || return
+	if pid=$(cat "$LAB_RUN/$name.pid" 2>/dev/null); then
+		! guest_alive || kill -KILL "$pid"
+		wait_for 30 lab_ended "$pid" || return
 	fi
 	lab_guest_ssh "$name" -O exit guest 2>/dev/null || :
 	rm -f "$LAB_RUN/$name".{pid,ssh,mon} "$RESULTS/.$name-ready"
