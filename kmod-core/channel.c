@@ -301,13 +301,13 @@ static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_w
 	int ret = 0;
 
 	if (READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED)
-		budget = ivring_spin_budget(&dir->spin, max);
-	if (budget)
+		budget = ivring_spin_budget(&dir->spin, max, start);
+	if (budget) {
 		moved = ivring_channel_spin(ch, dir, start + budget);
+		ivring_spin_result(&dir->spin, max, ktime_get_ns() - start, moved);
+	}
 	if (!moved)
 		ret = ivring_channel_sleep(f, w, deadline);
-	if (budget)
-		ivring_spin_result(&dir->spin, max, budget, ktime_get_ns() - start, moved);
 	if (!ret)
 		ret = ivring_channel_look(f, w, false);
 	if (!ret && moved)

@@ -4,15 +4,16 @@
  */
 #include <linux/cpumask.h>
 #include <linux/module.h>
+#include <linux/stringify.h>
 #include <ivring/compat.h>
 #include <ivring/tune.h>
 #include "internal.h"
 
 #define IVRING_CACHES_MAX	16	/* that one CPU may list */
 
-static unsigned int spin_max_ns = 50000;
+static unsigned int spin_max_ns = IVRING_SPIN_MAX_NS;
 module_param(spin_max_ns, uint, 0644);
-MODULE_PARM_DESC(spin_max_ns, "Longest busy wait before sleeping, ns; 0 never spins (default 50000)");
+MODULE_PARM_DESC(spin_max_ns, "Longest busy wait before sleeping, ns; 0 never spins (default " __stringify(IVRING_SPIN_MAX_NS) ")");
 
 static unsigned long window;
 module_param(window, ulong, 0644);

@@ -2,51 +2,61 @@
 /*
  * How long to look before sleeping: an adaptive limit.
  *
- * A wake-up costs some 20 us, a look at a cache line a tenth of one: what comes
- * soon is better waited for by looking again and again. What does not come soon
- * makes that a waste, and when the peer needs this very CPU in order to answer,
- * a harmful one.
+ * A wake-up costs some 20 us, a look at a cache line a tenth of one: what comes soon is better
+ * waited for by looking again and again. What does not come soon makes that a waste, and when
+ * the peer needs this very CPU in order to answer, a harmful one.
  *
- * So the limit doubles when spinning paid and halves when it did not, down to
- * nothing. Once it is nothing, one wait in IVRING_SPIN_RETRY is a trial. Its
- * short spin finds a peer that has become fast. Where it does not pay, and the
- * whole wait with its sleep was short all the same, a longer spin might have:
- * the limit jumps there, and from there the rule above holds. That finds a peer
- * that answers steadily within @max_ns, but above the trial's limit. A wait that
- * is short only because sleeping lets the peer run on this CPU looks the same;
- * it costs no more than the few spins until the limit is back at nothing.
+ * So spinning has credit. A spin that was in vain is paid from it, one that spared a sleep
+ * brings some back, and time that goes by brings a little: a waiter wastes at most
+ * 1/IVRING_SPIN_SHARE of its time in the long run, and what it gained by spins that paid. As
+ * long as it pays, each wait may spin for the whole limit; while it does not, the credit shrinks
+ * to nothing, and only now and then, once there is enough for a trial, is there another one. Who
+ * was idle for a while comes back with credit for several: that finds the pace of a stream that
+ * begins with a long wait.
+ *
+ * A wake-up that comes late costs latency, a spin only CPU time: that is taken at a part of its
+ * price, IVRING_SPIN_PRICE, when it paid. So what comes within some 370 us is spun for, always;
+ * what comes later than that, only until the credit is used up, whatever the limit.
  *
  * Only arithmetic: the caller has the clock, and does the looking:
  *
- *	budget = ivring_spin_budget(&spin, max_ns);
  *	start = now;
+ *	budget = ivring_spin_budget(&spin, max_ns, start);
  *	while (!there && now - start < budget)
  *		look again;
- *	paid = there;
- *	if (!paid)
- *		sleep, by the protocol of ring.h;
  *	if (budget)
- *		ivring_spin_result(&spin, max_ns, budget, now - start, paid);
+ *		ivring_spin_result(&spin, max_ns, now - start, there);
+ *	if (!there)
+ *		sleep, by the protocol of ring.h;
  *
- * A zeroed struct is a fresh one; its first wait is a trial. Callers serialise,
- * or accept that of two results at once one is lost: no more than that happens.
+ * A zeroed struct is a fresh one, with all the credit there can be. Callers serialise, or accept
+ * that of two results at once one is lost: no more than that happens.
  */
 #ifndef _IVRING_SPIN_H
 #define _IVRING_SPIN_H
 
 #include <ivring/shim.h>
 
-/* Below this, the clock takes longer than the looking. */
-#define IVRING_SPIN_MIN_NS	1000
-/* One wait in so many is a trial while the limit is nothing. */
-#define IVRING_SPIN_RETRY	64
-/* What part of the maximum a trial spins for. */
-#define IVRING_SPIN_TRIAL	8
+/*
+ * The limit where none was set: longer than a chunk takes to copy anywhere. What is spun in vain
+ * is bounded by the rest.
+ */
+#define IVRING_SPIN_MAX_NS	1000000
+/* The part of its time that a waiter may waste. */
+#define IVRING_SPIN_SHARE	256
+/* Most credit: so many spins in vain, in a row. */
+#define IVRING_SPIN_CREDIT	8
+/* What part of the limit there must be for a trial. */
+#define IVRING_SPIN_TRIAL	4
+/* What a sleep that was spared brings: half of what it would have cost. */
+#define IVRING_SPIN_GAIN_NS	10000
+/* What part of its time is taken off that. */
+#define IVRING_SPIN_PRICE	32
 
 /* One per direction of a channel: room comes at another pace than data. */
 struct ivring_spin {
-	u32 limit_ns;	/* of the next spin; nothing: sleep at once */
-	u32 waits;	/* begun since the limit is nothing */
+	u64 seen_ns;	/* when time was last turned into credit */
+	u64 credit_ns;
 };
 
 /**
@@ -54,65 +64,67 @@ struct ivring_spin {
  * @max_ns: the smallest of the limits that were set
  * @cpus: that are online
  *
- * Who spins on the only CPU keeps off what it waits for. A peer in another VM
- * has CPUs of its own, but then it is the host that has only one.
+ * Who spins on the only CPU keeps off what it waits for. A peer in another VM has CPUs of its
+ * own, but then it is the host that has only one.
  */
 static inline u32 ivring_spin_max(u32 max_ns, u32 cpus)
 {
 	return cpus > 1 ? max_ns : 0;
 }
 
+/* No more than there may be; for limits that were lowered, too. */
+static inline u64 ivring_spin_cap(u64 credit, u32 max_ns)
+{
+	u64 most = (u64)IVRING_SPIN_CREDIT * max_ns;
+
+	return credit < most ? credit : most;
+}
+
 /**
  * ivring_spin_budget() - how long the wait that begins may spin
  * @spin: the direction's state
  * @max_ns: the limit as set at this moment; nothing: never spin
+ * @now_ns: of a clock that goes forward
  *
  * Return: nanoseconds; zero: sleep at once.
  */
-static inline u32 ivring_spin_budget(struct ivring_spin *spin, u32 max_ns)
+static inline u32 ivring_spin_budget(struct ivring_spin *spin, u32 max_ns, u64 now_ns)
 {
-	u32 limit = READ_ONCE(spin->limit_ns);
-	u32 waits;
+	u64 credit = READ_ONCE(spin->credit_ns);
+	s64 passed = now_ns - READ_ONCE(spin->seen_ns);
 
-	if (!limit && max_ns) {
-		waits = READ_ONCE(spin->waits);
-		WRITE_ONCE(spin->waits, waits + 1);
-		if (waits % IVRING_SPIN_RETRY)
-			return 0;
-		limit = max_ns / IVRING_SPIN_TRIAL;
-		if (limit < IVRING_SPIN_MIN_NS)
-			limit = IVRING_SPIN_MIN_NS;
+	if (!max_ns)
+		return 0;
+	/* Of two waiters, the one that read its clock first may get here last. */
+	if (passed > 0) {
+		credit += (u64)passed / IVRING_SPIN_SHARE;
+		WRITE_ONCE(spin->seen_ns, now_ns);
 	}
-	return limit < max_ns ? limit : max_ns;
+	credit = ivring_spin_cap(credit, max_ns);
+	WRITE_ONCE(spin->credit_ns, credit);
+	if (credit < max_ns / IVRING_SPIN_TRIAL)
+		return 0;
+	return credit < max_ns ? credit : max_ns;
 }
 
 /**
  * ivring_spin_result() - learn from a wait that spun
  * @spin: the direction's state
  * @max_ns: the limit as set at this moment
- * @budget_ns: what ivring_spin_budget() allowed, not zero
- * @waited_ns: from the begin of the spin to the end of the wait, unless @paid
+ * @spent_ns: how long it spun
  * @paid: the spin saw what was waited for, no sleep was needed
  */
-static inline void ivring_spin_result(struct ivring_spin *spin, u32 max_ns, u32 budget_ns,
-				      u64 waited_ns, bool paid)
+static inline void ivring_spin_result(struct ivring_spin *spin, u32 max_ns, u64 spent_ns,
+				      bool paid)
 {
-	u64 limit;
+	u64 credit = READ_ONCE(spin->credit_ns);
 
-	if (paid)
-		limit = 2 * (u64)budget_ns;
-	else if (READ_ONCE(spin->limit_ns))
-		limit = budget_ns / 2;
-	else
-		limit = waited_ns <= max_ns ? 2 * waited_ns : 0;
-
-	if (limit > max_ns)
-		limit = max_ns;
-	if (limit < IVRING_SPIN_MIN_NS && limit < max_ns)
-		limit = 0;
-	if (!limit)
-		WRITE_ONCE(spin->waits, 1);
-	WRITE_ONCE(spin->limit_ns, limit);
+	if (paid) {
+		credit += IVRING_SPIN_GAIN_NS;
+		spent_ns /= IVRING_SPIN_PRICE;
+	}
+	credit -= spent_ns < credit ? spent_ns : credit;
+	WRITE_ONCE(spin->credit_ns, ivring_spin_cap(credit, max_ns));
 }
 
 #endif /* _IVRING_SPIN_H */
