@@ -6,8 +6,8 @@
  * multiple of eight. It is never split: the data area is mapped twice in a row,
  * so a record that runs over the ring's end goes on in the second mapping. The
  * longest message is the window less the header. Both sides of a channel must
- * agree, outside of this, that a direction carries messages and not bytes, and
- * must do so from its index zero on.
+ * agree that a direction carries messages and not bytes, from its index zero on:
+ * O_DIRECT says so to the modules, see <linux/ivring.h>.
  *
  * The producer reserves, fills in and commits one record after the other, and
  * publishes several with one store and one barrier. The consumer takes one
@@ -23,7 +23,7 @@
  * A producer that meets -EAGAIN must publish what is pending before it waits,
  * and a consumer must release what it took: what is held back here is what the
  * other side waits for. To wait, a producer then arms for ivring_msg_size()
- * bytes, a consumer for one.
+ * bytes, a consumer for one. A consumer that spins asks ivring_msg_linger() first.
  *
  * Payload lies in memory that the peer can write at any time. Its length was
  * checked, its contents cannot be: read each field once, or copy it out first.
@@ -33,19 +33,16 @@
 
 #include <ivring/ring.h>
 
-/**
- * struct ivring_wire_msg - what a record starts with
- * @len: bytes of payload
- * @type: the users' own; not looked at here
- *
- * Part of what the sides must agree on, like <linux/ivring_wire.h>.
- */
-struct ivring_wire_msg {
-	__le32 len;
-	__le32 type;
-};
-
 #define IVRING_MSG_ALIGN	8
+
+/* How far ahead of what it writes a producer takes the lines from the consumer's cache. */
+#define IVRING_MSG_AHEAD	1024
+
+/* Most pauses that ivring_msg_linger() asks for: with some 50 ns each, 3 us. */
+#define IVRING_MSG_LINGER_MAX	64
+/* More of them each time that there was a message for so many. */
+#define IVRING_MSG_LINGER_STEP	8
+#define IVRING_MSG_LINGER_PER	4
 
 static_assert(sizeof(struct ivring_wire_msg) == IVRING_MSG_ALIGN, "message header size");
 
@@ -62,6 +59,8 @@ struct ivring_msg_rx {
 	struct ivring_rx *rx;
 	const u8 *data;
 	u64 taken;		/* bytes of records taken and not yet given back */
+	u32 run;		/* messages taken since there was none */
+	u32 pauses;		/* see ivring_msg_linger() */
 };
 
 /* Bytes that a message of @len bytes takes in the ring; for len < 2^63. */
@@ -127,6 +126,8 @@ static inline int ivring_msg_rx_init(struct ivring_msg_rx *m, struct ivring_rx *
 	m->rx = rx;
 	m->data = data;
 	m->taken = 0;
+	m->run = 0;
+	m->pauses = 0;
 	return 0;
 }
 
@@ -178,11 +179,15 @@ static inline int ivring_msg_reserve(struct ivring_msg_tx *m, u64 len, void **pa
 static inline int ivring_msg_commit(struct ivring_msg_tx *m, u64 len, u32 type)
 {
 	struct ivring_tx *tx = m->tx;
+	u64 at = tx->prod + m->pending;
 	struct ivring_wire_msg *head;
 
 	if (unlikely(len > m->reserved - sizeof(*head) || !m->reserved))
 		return -EINVAL;
-	head = (void *)(m->data + ((tx->prod + m->pending) & (tx->size - 1)));
+	/* Else the barrier of each publication waits for lines that the consumer read last. */
+	prefetchw(m->data + ((at + IVRING_MSG_AHEAD) & (tx->size - 1)));
+	prefetchw(m->data + ((at + IVRING_MSG_AHEAD + 64) & (tx->size - 1)));
+	head = (void *)(m->data + (at & (tx->size - 1)));
 	head->len = cpu_to_le32(len);
 	head->type = cpu_to_le32(type);
 	m->pending += ivring_msg_size(len);
@@ -247,6 +252,7 @@ static inline int ivring_msg_next(struct ivring_msg_rx *m, const void **payload,
 	if (unlikely(size > avail))
 		return -EPROTO;
 	m->taken += size;
+	m->run++;
 	*payload = record + sizeof(struct ivring_wire_msg);
 	*len = (u32)head;
 	*type = head >> 32;
@@ -258,8 +264,9 @@ static inline int ivring_msg_next(struct ivring_msg_rx *m, const void **payload,
  * @m: the consumer
  *
  * For who spins: a look at the index and this, again and again. Then index and
- * message travel at the same time, not one after the other. A header of eight
- * bytes and 64 of payload lie in two lines.
+ * message may travel at the same time, not one after the other; or the producer
+ * has to fetch the lines back. Measure it: "make bench-ring" does, and says
+ * message_prefetch_gain. A header of eight bytes and 64 of payload lie in two lines.
  */
 static inline void ivring_msg_prefetch(const struct ivring_msg_rx *m)
 {
@@ -267,6 +274,35 @@ static inline void ivring_msg_prefetch(const struct ivring_msg_rx *m)
 
 	prefetch(record);
 	prefetch(record + 64);
+}
+
+/**
+ * ivring_msg_linger() - how long not to look, when there is no message
+ * @m: the consumer, which just met -EAGAIN, and is about to spin
+ *
+ * Each look at the producer's index takes its cache line away. A producer that
+ * publishes one message after the other then waits for that line each time, and
+ * is slower than a consumer that does so little. Who leaves it alone for a moment
+ * finds several messages, for the price of one line. So while several come at once,
+ * and the more, the longer they were left alone, the next look comes a little later.
+ * A producer that waits for the answer to each message sends one at a time, and that
+ * one is not waited for longer. One that sends a few and then waits for answers is
+ * no stream: its consumer should not ask here.
+ *
+ * Return: how often to cpu_relax() before the next look, up to
+ * IVRING_MSG_LINGER_MAX.
+ */
+static inline u32 ivring_msg_linger(struct ivring_msg_rx *m)
+{
+	u32 pauses = m->pauses + IVRING_MSG_LINGER_STEP;
+
+	if (m->run < 2 || m->run < m->pauses / IVRING_MSG_LINGER_PER)
+		pauses = m->pauses / 2;
+	else if (pauses > IVRING_MSG_LINGER_MAX)
+		pauses = IVRING_MSG_LINGER_MAX;
+	m->run = 0;
+	m->pauses = pauses;
+	return pauses;
 }
 
 /**

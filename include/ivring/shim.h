@@ -41,6 +41,13 @@ typedef __s64 s64;
 
 #define prefetch(p)	__builtin_prefetch(p)
 
+/* By name, since compilers use it only when told so. A CPU without it does nothing. */
+#if defined(__x86_64__)
+#define prefetchw(p)	__asm__ volatile("prefetchw %0" : : "m" (*(const char *)(p)))
+#else
+#define prefetchw(p)	__builtin_prefetch(p, 1)
+#endif
+
 #define cpu_to_le32(x)	htole32(x)
 #define cpu_to_le64(x)	htole64(x)
 #define le32_to_cpu(x)	le32toh(x)

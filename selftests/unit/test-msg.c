@@ -14,14 +14,6 @@
 #define SIZE	4096ull		/* a page is the least that can be mapped twice */
 #define HEAD	sizeof(struct ivring_wire_msg)
 
-static int wrong;
-
-/* One line of TAP for many checks; the first that fails is told. */
-#define CHECK(condition) do {							\
-	if (!(condition) && !wrong++)						\
-		printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);	\
-} while (0)
-
 struct ring {
 	struct ivring_wire_ring wire;
 	struct ivring_tx tx;
@@ -638,30 +630,74 @@ static void test_threads(void)
 	}
 }
 
-static void run(void (*test)(void), const char *what)
+/* Takes @n messages that came at once, then finds none. */
+static uint32_t linger_after(struct ring *r, int n)
 {
-	wrong = 0;
-	test();
-	ok(!wrong, "%s", what);
+	const void *payload;
+	uint32_t len, type;
+	void *p;
+	int i;
+
+	for (i = 0; i < n; i++) {
+		CHECK(!ivring_msg_reserve(&r->mtx, 8, &p));
+		CHECK(!ivring_msg_commit(&r->mtx, 8, 0));
+	}
+	ivring_msg_publish(&r->mtx);
+	for (i = 0; i < n; i++)
+		CHECK(!ivring_msg_next(&r->mrx, &payload, &len, &type));
+	CHECK(ivring_msg_next(&r->mrx, &payload, &len, &type) == -EAGAIN);
+	ivring_msg_release(&r->mrx);
+	return ivring_msg_linger(&r->mrx);
+}
+
+static void test_linger(void)
+{
+	uint32_t pauses = 0, last;
+	struct ring r;
+	int i;
+
+	ring_init(&r, SIZE, SIZE, 0);
+	for (i = 0; i < 100; i++)
+		CHECK(!linger_after(&r, 1));
+	for (i = 0; i < 100; i++) {
+		last = pauses;
+		pauses = linger_after(&r, 16 + i % 3);
+		CHECK(pauses > last || pauses == IVRING_MSG_LINGER_MAX);
+		CHECK(pauses <= IVRING_MSG_LINGER_MAX);
+	}
+	CHECK(pauses == IVRING_MSG_LINGER_MAX);
+	/* Few, however long they were left alone: not for long. */
+	for (i = 0; i < 100; i++)
+		pauses = linger_after(&r, 3);
+	CHECK(pauses <= 3 * IVRING_MSG_LINGER_PER + IVRING_MSG_LINGER_STEP);
+	/* One message, or none, is no stream: soon nothing is left of it. */
+	for (i = 0; pauses; i++) {
+		last = pauses;
+		pauses = linger_after(&r, i % 2);
+		CHECK(pauses < last);
+	}
+	CHECK(i < 10);
+	ring_free(&r);
 }
 
 int main(void)
 {
-	run(test_sizes, "sizes of records");
-	run(test_bad_geometry, "rings that cannot carry messages are refused");
-	run(test_lengths, "every length, also over the ring's end, and indices that wrap");
-	run(test_batches, "several messages in one publication and one release");
-	run(test_full, "a full window");
-	run(test_doorbells, "doorbells for messages and for room");
-	run(test_commit_beyond, "more than was reserved cannot be committed");
-	run(test_too_long, "a message longer than the window is refused");
-	run(test_bad_length, "a record longer than its index covers");
-	run(test_part_of_record, "an index that ends inside a record");
-	run(test_bad_index, "an index that goes backwards or jumps ahead");
-	run(test_bad_index_borders, "such an index at every wrap");
-	run(test_release_beyond, "no more is given back than was taken");
-	run(test_small_rings, "the smallest rings, and windows of every size");
-	run(test_changing_length, "a length that changes while it is read");
-	run(test_threads, "two threads");
+	tap_run(test_sizes, "sizes of records");
+	tap_run(test_bad_geometry, "rings that cannot carry messages are refused");
+	tap_run(test_lengths, "every length, also over the ring's end, and indices that wrap");
+	tap_run(test_batches, "several messages in one publication and one release");
+	tap_run(test_full, "a full window");
+	tap_run(test_doorbells, "doorbells for messages and for room");
+	tap_run(test_commit_beyond, "more than was reserved cannot be committed");
+	tap_run(test_too_long, "a message longer than the window is refused");
+	tap_run(test_bad_length, "a record longer than its index covers");
+	tap_run(test_part_of_record, "an index that ends inside a record");
+	tap_run(test_bad_index, "an index that goes backwards or jumps ahead");
+	tap_run(test_bad_index_borders, "such an index at every wrap");
+	tap_run(test_release_beyond, "no more is given back than was taken");
+	tap_run(test_small_rings, "the smallest rings, and windows of every size");
+	tap_run(test_changing_length, "a length that changes while it is read");
+	tap_run(test_linger, "a consumer lingers where several messages come at once, not else");
+	tap_run(test_threads, "two threads");
 	return tap_done();
 }

@@ -199,4 +199,19 @@ struct ivring_wire_channel {
 	__u8 reserved[IVRING_WIRE_PAGE - 2 * IVRING_WIRE_LINE - 8 * IVRING_WIRE_LINE];
 };
 
+/**
+ * struct ivring_wire_msg - what a message starts with
+ * @len: bytes of payload
+ * @type: for programs that write messages in place; write(2) makes it zero, read(2)
+ *	does not look at it
+ *
+ * A direction that carries messages is a row of them from index zero on: this, the
+ * payload, padding to the next multiple of eight. An index is published for whole
+ * messages only.
+ */
+struct ivring_wire_msg {
+	__le32 len;
+	__le32 type;
+};
+
 #endif /* _UAPI_LINUX_IVRING_WIRE_H */
