@@ -28,9 +28,13 @@ struct options {
 	bool realtime;		/* before all that is not */
 	const char *out;	/* directory for results */
 	const char *only;	/* comma-separated names of parts, or NULL */
+	const char *rate;	/* the same of what is sent through, in the part rate */
 };
 
 extern struct options opt;
+
+/* Is @name in the comma-separated @list? */
+bool listed(const char *list, const char *name);
 
 /* ---- util.c ---- */
 
@@ -91,6 +95,8 @@ double series_min(const struct series *s);
 double series_max(const struct series *s);
 /* The ratio of each run to the same run of @b. */
 struct series series_ratio(const struct series *a, const struct series *b);
+/* The smaller of each run's two. */
+struct series series_least(const struct series *a, const struct series *b);
 
 /* All latencies of all runs: exact quantiles, at the price of memory. */
 struct samples {
@@ -118,10 +124,13 @@ void report_bar(const char *plot, const char *text, const struct series *s);
 void report_point(const char *sweep, uint64_t x, const struct series *s,
 		  const struct series *ratio);
 /*
- * A key figure, and the bar that it is to reach: not below if @least, else not
- * above. Zero: there is none.
+ * A key figure, @what it compares, and the bar that it is to reach: not below if
+ * @least, else not above. Zero: there is none.
  */
-void report_key(const char *name, const struct series *s, double bar, bool least);
+void report_key(const char *name, const char *what, const struct series *s, double bar,
+		bool least);
+/* What this machine has not. */
+void report_left_out(const char *name, const char *text, const char *reason);
 void report_close(void);
 
 /* ---- the parts ---- */
@@ -131,6 +140,7 @@ void bench_sweep(void);
 void bench_rtt(void);
 void bench_wake(void);
 void bench_rate(void);
+void rate_options_check(void);
 void bench_channels(void);
 
 #endif /* IVRING_BENCH_H */

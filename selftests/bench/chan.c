@@ -138,9 +138,21 @@ static inline bool chan_look(struct chan *c, bool tx, uint64_t want)
 	return (tx ? ivring_tx_cached_space(&c->tx) : ivring_rx_cached_avail(&c->rx)) >= want;
 }
 
-static bool chan_spin(struct chan *c, bool tx, uint64_t want, uint64_t start, uint32_t budget)
+/* Meant to bring the data along with the index, not after it. */
+static inline void chan_prefetch(const struct chan *c)
 {
 	const uint8_t *next = c->rx_data + (c->rx.prod & (c->rx.size - 1));
+
+	if (c->messages) {
+		ivring_msg_prefetch(c->messages);
+	} else {
+		prefetch(next);
+		prefetch(next + 64);
+	}
+}
+
+static bool chan_spin(struct chan *c, bool tx, uint64_t want, uint64_t start, uint32_t budget)
+{
 	int i;
 
 	c->spins++;
@@ -148,11 +160,8 @@ static bool chan_spin(struct chan *c, bool tx, uint64_t want, uint64_t start, ui
 		for (i = 0; i < CHAN_LOOKS; i++) {
 			if (chan_look(c, tx, want))
 				return true;
-			/* Then the data comes along with the index, not after it. */
-			if (!tx) {
-				prefetch(next);
-				prefetch(next + 64);
-			}
+			if (!tx && c->prefetch)
+				chan_prefetch(c);
 			cpu_pause();
 		}
 	} while (now_ns() - start < budget);
@@ -162,16 +171,18 @@ static bool chan_spin(struct chan *c, bool tx, uint64_t want, uint64_t start, ui
 static inline void chan_wait(struct chan *c, bool tx, uint64_t want, uint64_t plenty)
 {
 	struct ivring_spin *spin = tx ? &c->tx_spin : &c->rx_spin;
-	uint64_t start = 0;
+	uint64_t start;
 	uint32_t budget;
 	bool paid = false;
 
 	if (chan_look(c, tx, want))
 		return;
-	budget = ivring_spin_budget(spin, c->spin_max_ns);
+	start = now_ns();
+	budget = ivring_spin_budget(spin, c->spin_max_ns, start);
 	if (budget) {
-		start = now_ns();
 		paid = chan_spin(c, tx, want, start, budget);
+		/* The clock takes its time, and how long a spin that paid took is no matter. */
+		ivring_spin_result(spin, c->spin_max_ns, paid ? 0 : now_ns() - start, paid);
 	}
 	while (!paid) {
 		if (tx)
@@ -185,10 +196,6 @@ static inline void chan_wait(struct chan *c, bool tx, uint64_t want, uint64_t pl
 		if (chan_look(c, tx, want))
 			break;
 	}
-	/* The clock takes its time, and how long a spin that paid took does not matter. */
-	if (budget)
-		ivring_spin_result(spin, c->spin_max_ns, budget, paid ? 0 : now_ns() - start,
-				   paid);
 }
 
 void chan_wait_data_slow(struct chan *c, uint64_t want, uint64_t plenty)

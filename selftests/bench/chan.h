@@ -31,6 +31,8 @@ struct chan {
 	struct ivring_wire_channel *ctl;
 	struct ivring_spin tx_spin, rx_spin;
 	uint32_t spin_max_ns;
+	bool prefetch;		/* what comes next, at each look; chan_open() says no */
+	const struct ivring_msg_rx *messages;	/* NULL: bytes are received */
 	int bell_own, bell_peer;
 	uint64_t sleeps, spins, rings;
 };

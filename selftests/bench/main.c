@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <ivring/spin.h>
 #include <ivring/tune.h>
 
 #include "bench.h"
@@ -14,7 +15,7 @@
 
 struct options opt = {
 	.bytes = GIB,
-	.spin_ns = 50000,
+	.spin_ns = IVRING_SPIN_MAX_NS,
 	.runs = 7,
 	.cpu = { -1, -1 },
 	.out = "build/bench",
@@ -48,12 +49,13 @@ static void usage(FILE *f)
 		"  --ring SIZE      bytes in a ring, a power of two (the window)\n"
 		"  --window SIZE    most bytes in flight, up to the ring (from the caches)\n"
 		"  --chunk SIZE     bytes between publications, up to the window (window / 16)\n"
-		"  --spin-ns N      longest spin before sleeping, 0 never spins (50000)\n"
+		"  --spin-ns N      longest spin before sleeping, 0 never spins (%d)\n"
+		"  --rate NAME,...  of the part rate only these, such as ring_1,pipe\n"
 		"  --cpus A,B       CPUs to run on (the first two cores this may run on)\n"
 		"  --realtime       run before all other processes, which then disturb less\n"
 		"  --out DIR        for ring.json and *.dat (build/bench)\n"
 		"SIZE is in bytes, or with K, M or G behind it.\n"
-		"Parts:\n", RUNS_MAX);
+		"Parts:\n", RUNS_MAX, IVRING_SPIN_MAX_NS);
 	for (i = 0; i < N_PARTS; i++)
 		fprintf(f, "  %-10s %s\n", parts[i].name, parts[i].help);
 }
@@ -168,7 +170,7 @@ static void sizes_check(void)
 		    (uintmax_t)opt.window);
 }
 
-static bool listed(const char *list, const char *name)
+bool listed(const char *list, const char *name)
 {
 	size_t n = strlen(name);
 	const char *p;
@@ -208,6 +210,7 @@ static void options_parse(int argc, char **argv)
 		{ "window", required_argument, NULL, 'w' },
 		{ "chunk", required_argument, NULL, 'c' },
 		{ "spin-ns", required_argument, NULL, 's' },
+		{ "rate", required_argument, NULL, 'm' },
 		{ "cpus", required_argument, NULL, 'C' },
 		{ "realtime", no_argument, NULL, 'R' },
 		{ "out", required_argument, NULL, 'o' },
@@ -226,6 +229,7 @@ static void options_parse(int argc, char **argv)
 		case 'w': opt.window = size("window", optarg); break;
 		case 'c': opt.chunk = size("chunk", optarg); break;
 		case 's': opt.spin_ns = number("spin-ns", optarg, 0, 1000000000); break;
+		case 'm': opt.rate = optarg; break;
 		case 'C': cpus_parse(optarg); break;
 		case 'R': opt.realtime = true; break;
 		case 'o': opt.out = optarg; break;
@@ -257,6 +261,7 @@ int main(int argc, char **argv)
 
 	options_parse(argc, argv);
 	parts_check();
+	rate_options_check();
 	cpus_choose();
 	sizes_default();
 	sizes_check();

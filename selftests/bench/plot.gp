@@ -40,11 +40,13 @@ set ylabel "ns"
 set xtics format "10^{%L}"
 set key below
 label(name) = name eq "rtt_cacheline" ? "bare cache line" : \
+	name eq "rtt_cacheline_pause" ? "bare cache line, with pause" : \
+	name eq "rtt_lines" ? "bare lines of index and data" : \
 	name eq "rtt_bytes" ? "ring, 64 bytes, spinning" : \
 	name eq "rtt_message" ? "ring, message of 64 bytes, spinning" : \
 	name eq "rtt_eventfd" ? "bare eventfds" : \
 	name eq "rtt_sleep" ? "ring, sleeping" : "ring, spinning adaptively"
-all = "rtt_cacheline rtt_bytes rtt_message rtt_eventfd rtt_sleep rtt_adaptive"
+all = "rtt_cacheline rtt_cacheline_pause rtt_lines rtt_bytes rtt_message rtt_eventfd rtt_sleep rtt_adaptive"
 there = ""
 do for [name in all] {
 	if (has(name)) { there = there." ".name }

@@ -14,9 +14,9 @@
 
 #include "bench.h"
 
-#define KEYS_MAX	16
+#define KEYS_MAX	32
 
-static json_t *root, *figures, *latencies, *sweeps, *keys;
+static json_t *root, *figures, *latencies, *sweeps, *left_out, *keys;
 static struct {
 	const char *name;
 	double value;
@@ -80,6 +80,7 @@ void report_open(void)
 	figures = json_object();
 	latencies = json_object();
 	sweeps = json_object();
+	left_out = json_object();
 	keys = json_object();
 	root = json_pack("{s:{s:s,s:s,s:[i,i],s:I,s:I},s:{s:I,s:I,s:I,s:I,s:I,s:i,s:b}}",
 			 "machine", "cpu", model, "kernel", u.release,
@@ -93,6 +94,7 @@ void report_open(void)
 	must(!root || json_object_set_new(root, "figures", figures) ||
 	     json_object_set_new(root, "latencies", latencies) ||
 	     json_object_set_new(root, "sweeps", sweeps) ||
+	     json_object_set_new(root, "left_out", left_out) ||
 	     json_object_set_new(root, "keys", keys));
 }
 
@@ -217,12 +219,23 @@ void report_point(const char *sweep, uint64_t x, const struct series *s,
 	fflush(stdout);
 }
 
-void report_key(const char *name, const struct series *s, double bar, bool least)
+void report_left_out(const char *name, const char *text, const char *reason)
+{
+	report_note("%s: left out: %s", text, reason);
+	must(json_object_set_new(left_out, name, json_string(reason)));
+}
+
+void report_key(const char *name, const char *what, const struct series *s, double bar,
+		bool least)
 {
 	double v = series_median(s);
 	bool reached = least ? v >= bar : v <= bar;
-	json_t *j = series_json(s);
+	json_t *j;
 
+	/* One of the two was not measured. */
+	if (!s->n)
+		return;
+	j = series_json(s);
 	if (n_keys == KEYS_MAX)
 		die("more than %d keys", KEYS_MAX);
 	key[n_keys].name = name;
@@ -233,8 +246,9 @@ void report_key(const char *name, const struct series *s, double bar, bool least
 		must(json_object_set_new(j, "bar", json_real(bar)) ||
 		     json_object_set_new(j, "reached", json_boolean(reached)));
 	}
-	must(json_object_set_new(keys, name, j));
-	putchar('\n');
+	must(json_object_set_new(j, "what", json_string(what)) ||
+	     json_object_set_new(keys, name, j));
+	printf("\n    %s\n", what);
 	fflush(stdout);
 }
 

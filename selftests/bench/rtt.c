@@ -24,6 +24,7 @@ struct trip {
 	bool ring;
 	bool sleep;		/* never spin */
 	unsigned int block;
+	bool prefetch;		/* where the next data will be, while spinning */
 };
 
 struct rtt {
@@ -33,29 +34,50 @@ struct rtt {
 	uint32_t warm, n;
 };
 
+/* As much as a ring's data, so that it is no more in the first cache than that is. */
+#define BARE_DATA	(2 * MIB)
+
 struct line {
 	uint32_t v;
 	uint8_t pad[IVRING_WIRE_LINE - 4];
 };
 
+/* What the bare trips go over. */
+struct bare {
+	struct line both;	/* written by both sides */
+	struct line each[2];	/* written by one */
+	uint8_t data[2][BARE_DATA];
+};
+
 static struct chan chan;
 static struct ivring_msg_tx mtx;
 static struct ivring_msg_rx mrx;
-static struct line *line;
+static struct bare *bare;
 static int bell[2];
 static uint8_t payload[LEN];
 
 /* ---- the kinds of trips ---- */
 
 /* One line that both write by turns: the least there is. */
-static void cacheline_go(int who, uint32_t i)
+static inline void line_go(int who, uint32_t i, bool pause)
 {
 	if (!who)
-		__atomic_store_n(&line->v, 2 * i + 1, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&line->v, __ATOMIC_ACQUIRE) != 2 * i + 1 + !who)
-		;
+		__atomic_store_n(&bare->both.v, 2 * i + 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&bare->both.v, __ATOMIC_ACQUIRE) != 2 * i + 1 + !who)
+		if (pause)
+			cpu_pause();
 	if (who)
-		__atomic_store_n(&line->v, 2 * i + 2, __ATOMIC_RELEASE);
+		__atomic_store_n(&bare->both.v, 2 * i + 2, __ATOMIC_RELEASE);
+}
+
+static void line_eager_go(int who, uint32_t i)
+{
+	line_go(who, i, false);
+}
+
+static void line_pause_go(int who, uint32_t i)
+{
+	line_go(who, i, true);
 }
 
 static void check(const uint8_t *p, uint32_t i)
@@ -66,6 +88,31 @@ static void check(const uint8_t *p, uint32_t i)
 	memcpy(&n, payload, sizeof(n));
 	if (n != i)
 		die("message %u is not what was sent", i);
+}
+
+/*
+ * There and back where no line is written by both sides, and the one that tells is
+ * not the one with the data: a ring's lines, without its barriers, checks and waiting.
+ */
+static void lines_send(int who, uint32_t i, const uint8_t *from)
+{
+	memcpy(bare->data[who] + (uint64_t)i * LEN % BARE_DATA, from, LEN);
+	__atomic_store_n(&bare->each[who].v, i + 1, __ATOMIC_RELEASE);
+}
+
+static void lines_go(int who, uint32_t i)
+{
+	const uint8_t *data = bare->data[!who] + (uint64_t)i * LEN % BARE_DATA;
+
+	if (!who) {
+		memcpy(payload, &i, sizeof(i));
+		lines_send(who, i, payload);
+	}
+	while (__atomic_load_n(&bare->each[!who].v, __ATOMIC_ACQUIRE) != i + 1)
+		cpu_pause();
+	if (who)
+		lines_send(who, i, data);
+	check(data, i);
 }
 
 static void bytes_send(const uint8_t *from)
@@ -107,7 +154,7 @@ static void message_send(const void *from, uint32_t i)
 
 static void message_go(int who, uint32_t i)
 {
-	uint32_t len, type;
+	uint32_t len, type, pauses;
 	const void *p;
 	int error;
 
@@ -115,8 +162,11 @@ static void message_go(int who, uint32_t i)
 		memcpy(payload, &i, sizeof(i));
 		message_send(payload, i);
 	}
-	while ((error = ivring_msg_next(&mrx, &p, &len, &type)) == -EAGAIN)
+	while ((error = ivring_msg_next(&mrx, &p, &len, &type)) == -EAGAIN) {
+		for (pauses = ivring_msg_linger(&mrx); pauses; pauses--)
+			cpu_pause();
 		chan_wait_data(&chan, 1, 1);
+	}
 	if (error || len != LEN || type != i)
 		die("receiving message %u: %s", i, strerror(-error));
 	if (who)
@@ -188,9 +238,12 @@ static void rtt_work(int who, void *arg)
 	if (r->trip->ring) {
 		chan_open(&chan, &r->region, 0, who, opt.window,
 			  r->trip->sleep ? 0 : opt.spin_ns);
+		chan.prefetch = r->trip->prefetch;
 		if (ivring_msg_tx_init(&mtx, &chan.tx, chan.tx_data) ||
 		    ivring_msg_rx_init(&mrx, &chan.rx, chan.rx_data))
 			die("a ring that cannot carry messages");
+		if (r->trip->go == message_go)
+			chan.messages = &mrx;
 	}
 	duo_start();
 	if (!who)
@@ -215,7 +268,7 @@ static double rtt_run(const struct trip *trip, uint32_t n, struct samples *each)
 	double ns;
 
 	samples_alloc(&blocks, n / trip->block + 1);
-	line->v = 0;
+	memset(bare, 0, sizeof(*bare));
 	region_create(&r.region, 1, opt.ring);
 	bell[0] = eventfd(0, EFD_CLOEXEC);
 	bell[1] = eventfd(0, EFD_CLOEXEC);
@@ -236,7 +289,8 @@ static void rtt_runs(const struct trip *trips, int kinds, uint32_t n, struct ser
 	struct samples each[8];
 	int run, k;
 
-	line = shared_alloc(sizeof(*line));
+	bare = shared_alloc(sizeof(*bare));
+	populate(bare, sizeof(*bare), true);
 	for (k = 0; k < kinds; k++)
 		samples_alloc(&each[k], (size_t)opt.runs * n);
 	for (run = 0; run < opt.runs; run++)
@@ -247,42 +301,70 @@ static void rtt_runs(const struct trip *trips, int kinds, uint32_t n, struct ser
 		report_latency(trips[k].name, trips[k].text, &each[k]);
 		samples_free(&each[k]);
 	}
-	munmap(line, sizeof(*line));
+	munmap(bare, sizeof(*bare));
 }
+
+enum { EAGER, PAUSE, LINES, BYTES, BYTES_AHEAD, MESSAGE, MESSAGE_AHEAD, N_SPINNING };
+
+static const struct trip spinning[N_SPINNING] = {
+	[EAGER] = { "rtt_cacheline", "a bare cache line, no pause", line_eager_go, false, false,
+		    64, false },
+	[PAUSE] = { "rtt_cacheline_pause", "a bare cache line, pause", line_pause_go, false,
+		    false, 64, false },
+	[LINES] = { "rtt_lines", "bare lines, two each way, pause", lines_go, false, false, 64,
+		    false },
+	[BYTES] = { "rtt_bytes", "ring, 64 bytes", bytes_go, true, false, 64, false },
+	[BYTES_AHEAD] = { "rtt_bytes_prefetch", "ring, 64 bytes, prefetch", bytes_go, true,
+			  false, 64, true },
+	[MESSAGE] = { "rtt_message", "ring, message of 64 bytes", message_go, true, false, 64,
+		      false },
+	[MESSAGE_AHEAD] = { "rtt_message_prefetch", "ring, message of 64 bytes, prefetch",
+			    message_go, true, false, 64, true },
+};
 
 void bench_rtt(void)
 {
-	static const struct trip trips[] = {
-		{ "rtt_cacheline", "a bare cache line", cacheline_go, false, false, 64 },
-		{ "rtt_bytes", "ring, 64 bytes", bytes_go, true, false, 64 },
-		{ "rtt_message", "ring, message of 64 bytes", message_go, true, false, 64 },
-	};
-	struct series s[3] = { { .n = 0 } }, ratio;
+	struct series s[N_SPINNING] = { { .n = 0 } }, best, ratio;
 
 	report_title("Round trip, spinning");
 	if (opt.cpus < 2) {
 		report_note("skipped: spinning needs two CPUs");
 		return;
 	}
-	rtt_runs(trips, 3, opt.quick ? 100000 : 400000, s);
-	ratio = series_ratio(&s[2], &s[0]);
-	report_key("message_rtt_over_cacheline", &ratio, 0, false);
-	ratio = series_ratio(&s[1], &s[0]);
-	report_key("rtt_over_cacheline", &ratio, 2.0, false);
+	rtt_runs(spinning, N_SPINNING, opt.quick ? 100000 : 400000, s);
+	best = series_least(&s[EAGER], &s[PAUSE]);
+	ratio = series_ratio(&s[BYTES], &s[BYTES_AHEAD]);
+	report_key("prefetch_gain",
+		   "64 bytes as it is / with a prefetch of the data at each look", &ratio, 0, true);
+	ratio = series_ratio(&s[MESSAGE], &s[MESSAGE_AHEAD]);
+	report_key("message_prefetch_gain",
+		   "message as it is / with ivring_msg_prefetch() at each look", &ratio, 0, true);
+	ratio = series_ratio(&s[BYTES], &s[LINES]);
+	report_key("rtt_over_lines",
+		   "64 bytes / bare lines, each way one with data and one that tells", &ratio, 0,
+		   false);
+	ratio = series_ratio(&s[MESSAGE], &best);
+	report_key("message_rtt_over_cacheline",
+		   "message of 64 bytes / bare cache line, the faster of pause and none", &ratio,
+		   2.0, false);
+	ratio = series_ratio(&s[BYTES], &best);
+	report_key("rtt_over_cacheline",
+		   "64 bytes / bare cache line, the faster of pause and none", &ratio, 2.0, false);
 }
 
 void bench_wake(void)
 {
 	static const struct trip trips[] = {
-		{ "rtt_eventfd", "bare eventfds", eventfd_go, false, false, 1 },
-		{ "rtt_sleep", "ring, 64 bytes, sleeping", bytes_go, true, true, 1 },
+		{ "rtt_eventfd", "bare eventfds", eventfd_go, false, false, 1, false },
+		{ "rtt_sleep", "ring, 64 bytes, sleeping", bytes_go, true, true, 1, false },
 		{ "rtt_adaptive", "ring, 64 bytes, spinning adaptively", bytes_go, true, false,
-		  1 },
+		  1, false },
 	};
 	struct series s[3] = { { .n = 0 } }, ratio;
 
 	report_title("Round trip, sleeping and waking by eventfd");
 	rtt_runs(trips, 3, opt.quick ? 4000 : 20000, s);
 	ratio = series_ratio(&s[1], &s[0]);
-	report_key("wake_rtt_over_eventfd", &ratio, 1.1, false);
+	report_key("wake_rtt_over_eventfd", "64 bytes, never spinning / bare eventfds", &ratio, 1.1,
+		   false);
 }

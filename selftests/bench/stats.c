@@ -58,6 +58,16 @@ struct series series_ratio(const struct series *a, const struct series *b)
 	return r;
 }
 
+struct series series_least(const struct series *a, const struct series *b)
+{
+	struct series r = { .n = 0 };
+	int i;
+
+	for (i = 0; i < a->n && i < b->n; i++)
+		series_add(&r, a->v[i] < b->v[i] ? a->v[i] : b->v[i]);
+	return r;
+}
+
 /* Shared, so that the process that measures need not be the one that reports. */
 void samples_alloc(struct samples *s, size_t max)
 {

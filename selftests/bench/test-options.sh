@@ -11,25 +11,29 @@ if [ -z "$bench" ]; then
 	make --no-print-directory -s -C "$here" || exit 1
 	bench=$here/../../build/bench/bench-ring
 fi
-number=0
-failed=0
+# shellcheck source=../tap.sh
+. "$here/../tap.sh"
 
-# refused TEXT OPTION...: fails, says TEXT, and measures nothing
-refused()
+# refuses TEXT OPTION...: fails, says TEXT, and measures nothing
+refuses()
 {
-	local text=$1 out
+	local text=$1 said
 
 	shift
-	number=$((number + 1))
-	if out=$(timeout 10 "$bench" --out /nonexistent/dir "$@" 2>&1); then
-		echo "not ok $number - $* is accepted"
-	elif [[ $out != *"$text"* ]]; then
-		printf 'not ok %d - %s\n# says: %s\n' "$number" "$*" "${out//$'\n'/ }"
-	else
-		echo "ok $number - $*: $text"
-		return
+	if said=$(timeout 10 "$bench" --out /nonexistent/dir "$@" 2>&1); then
+		echo "is accepted"
+		return 1
 	fi
-	failed=1
+	echo "says: $said"
+	[[ $said == *"$text"* ]]
+}
+
+refused()
+{
+	local text=$1
+
+	shift
+	ok "$*: $text" refuses "$text" "$@"
 }
 
 refused "zero is not a size" --ring 0
@@ -61,10 +65,11 @@ refused "not two CPUs" --cpus 0,99999
 refused "may not run on" --cpus 0,1023
 refused "no part 'xyz'" --only rtt,xyz
 refused "no list" --only ""
+refused "nothing is called 'carrier_pigeon'" --rate pipe,carrier_pigeon
+refused "no list" --rate ""
 refused "not an option" extra
 refused "unrecognized option" --frobnicate
 refused "requires an argument" --ring
 refused "/nonexistent/dir" --runs 1
 
-echo "1..$number"
-exit $failed
+tap_end
