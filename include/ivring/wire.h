@@ -33,6 +33,7 @@ struct ivring_wire_format {
 	__u64 ring_size;	/* bytes, a power of two; 0: the largest that fits */
 	__u32 channels;		/* 1..IVRING_WIRE_CHANNELS_MAX */
 	const char *label;	/* 1..31 of [A-Za-z0-9._-] */
+	bool guests;		/* there is no host */
 };
 
 /* A checked geometry in the CPU's byte order: private, never re-read. */
@@ -43,6 +44,7 @@ struct ivring_wire_geometry {
 	u64 data_offset;
 	u64 ring_size;
 	u32 channels;
+	bool guests;
 	char label[IVRING_WIRE_LABEL_SIZE];
 };
 
@@ -103,6 +105,7 @@ static inline int ivring_wire_format(struct ivring_wire_superblock *sb,
 	memset(sb, 0, sizeof(*sb));
 	sb->version = cpu_to_le32(IVRING_WIRE_VERSION);
 	sb->superblock_size = cpu_to_le32(sizeof(*sb));
+	sb->features = cpu_to_le64(f->guests ? IVRING_WIRE_FEATURE_GUESTS : 0);
 	sb->region_size = cpu_to_le64(f->region_size);
 	sb->side_offset = cpu_to_le64(sizeof(*sb));
 	sb->side_size = cpu_to_le32(sizeof(struct ivring_wire_side));
@@ -113,7 +116,10 @@ static inline int ivring_wire_format(struct ivring_wire_superblock *sb,
 	sb->ring_size = cpu_to_le64(ring_size);
 	sb->channels = cpu_to_le32(f->channels);
 	memcpy(sb->label, f->label, strlen(f->label));
-	/* Last, so that a half-written superblock is none. */
+	/*
+	 * Last, so that a half-written superblock is none. Pairs with nothing: a side
+	 * is handed the region after this.
+	 */
 	virt_store_release(&sb->magic, cpu_to_le64(IVRING_WIRE_MAGIC));
 	return 0;
 }
@@ -173,7 +179,8 @@ static inline int ivring_wire_check(const struct ivring_wire_superblock *sb, u64
 		return -EFBIG;
 	if (le64_to_cpu(sb->magic) != IVRING_WIRE_MAGIC)
 		return -EBADMSG;
-	if (le32_to_cpu(sb->version) != IVRING_WIRE_VERSION || sb->features ||
+	if (le32_to_cpu(sb->version) != IVRING_WIRE_VERSION ||
+	    le64_to_cpu(sb->features) & ~IVRING_WIRE_FEATURES ||
 	    sb->reserved0 || !ivring_wire_zero(sb->reserved, sizeof(sb->reserved)))
 		return -EPROTONOSUPPORT;
 
@@ -183,6 +190,7 @@ static inline int ivring_wire_check(const struct ivring_wire_superblock *sb, u64
 	g->data_offset = le64_to_cpu(sb->data_offset);
 	g->ring_size = le64_to_cpu(sb->ring_size);
 	g->channels = le32_to_cpu(sb->channels);
+	g->guests = le64_to_cpu(sb->features) & IVRING_WIRE_FEATURE_GUESTS;
 	memcpy(g->label, sb->label, sizeof(g->label));
 
 	if (g->region_size != region_size ||
@@ -193,6 +201,46 @@ static inline int ivring_wire_check(const struct ivring_wire_superblock *sb, u64
 	    !ivring_wire_zero(sb->label + strlen(g->label), sizeof(sb->label) - strlen(g->label)))
 		return -ENOTUNIQ;
 	return 0;
+}
+
+/* What a side says of itself, copied out of its struct ivring_wire_side. */
+struct ivring_wire_peer {
+	u64 epoch;
+	u64 features;
+	u64 heartbeat;
+	u32 state;
+	u32 id;
+	u32 vectors;
+	u32 version;
+	u32 version_min;
+	bool reserved_ok;	/* all of its reserved fields are zero */
+};
+
+/**
+ * ivring_wire_peer_ok() - does it make sense, whatever version the side speaks?
+ * @p: what it says
+ * @own_id: ivshmem ID of who asks
+ * @bells: doorbells the transport has for the side, 0: any number
+ *
+ * Then its ID and each vector that ivring_wire_vector() gives for it can be rung.
+ */
+static inline bool ivring_wire_peer_ok(const struct ivring_wire_peer *p, u32 own_id, u32 bells)
+{
+	return p->reserved_ok && p->version_min <= p->version && p->id <= IVRING_WIRE_ID_MAX &&
+	       p->id != own_id && p->vectors >= 1 &&
+	       p->vectors <= (bells ? bells : IVRING_WIRE_VECTORS_MAX);
+}
+
+/* How many bytes of the region, from its start, a link of geometry @g ever touches. */
+static inline u64 ivring_wire_used(const struct ivring_wire_geometry *g)
+{
+	return g->data_offset + IVRING_WIRE_SIDES * g->channels * g->ring_size;
+}
+
+/* The side that the guest with the ivshmem ID @id is. */
+static inline u32 ivring_wire_guest_side(const struct ivring_wire_geometry *g, u32 id)
+{
+	return g->guests ? id % IVRING_WIRE_SIDES : 1;
 }
 
 /* The doorbell vector that announces news of channel @c to a side with @vectors. */

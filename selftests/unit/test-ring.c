@@ -10,14 +10,6 @@
 
 #include "tap.h"
 
-static int wrong;
-
-/* One line of TAP for many checks; the first that fails is told. */
-#define CHECK(condition) do {							\
-	if (!(condition) && !wrong++)						\
-		printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);	\
-} while (0)
-
 struct ring {
 	struct ivring_wire_ring wire;
 	struct ivring_tx tx;
@@ -703,10 +695,7 @@ int main(void)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-		wrong = 0;
-		tests[i].run();
-		ok(!wrong, "%s", tests[i].name);
-	}
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		tap_run(tests[i].run, tests[i].name);
 	return tap_done();
 }

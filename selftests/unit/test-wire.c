@@ -150,7 +150,8 @@ static void test_check_fields(void)
 	REJECTED(-EPROTONOSUPPORT, version, htole32(0));
 	REJECTED(-EPROTONOSUPPORT, version, htole32(2));
 	REJECTED(-EPROTONOSUPPORT, version, htobe32(1));
-	REJECTED(-EPROTONOSUPPORT, features, htole64(1));
+	REJECTED(-EPROTONOSUPPORT, features, htole64(2));
+	REJECTED(-EPROTONOSUPPORT, features, htobe64(1));
 	REJECTED(-EPROTONOSUPPORT, features, htole64(1ULL << 63));
 	REJECTED(-EPROTONOSUPPORT, reserved0, htole32(1));
 	REJECTED(-EPROTONOSUPPORT, reserved[0], 1);

@@ -50,12 +50,20 @@
 /* Upper bound of QEMU's "vectors" property of ivshmem-doorbell. */
 #define IVRING_WIRE_VECTORS_MAX		256
 
+/*
+ * Layout features of the superblock.
+ * GUESTS: both sides are guests, and a side is its ivshmem ID modulo 2. Without
+ * it a guest is side 1.
+ */
+#define IVRING_WIRE_FEATURE_GUESTS	(1ULL << 0)
+#define IVRING_WIRE_FEATURES		IVRING_WIRE_FEATURE_GUESTS
+
 /**
  * struct ivring_wire_superblock - geometry of a region
  * @magic: IVRING_WIRE_MAGIC
  * @version: IVRING_WIRE_VERSION of whoever laid out the region
  * @superblock_size: sizeof(struct ivring_wire_superblock)
- * @features: layout features; a side that meets a bit it does not know must
+ * @features: IVRING_WIRE_FEATURE_*; a side that meets a bit it does not know must
  *	refuse the region
  * @region_size: bytes in the region, a power of two
  * @side_offset: of struct ivring_wire_side [2]
