@@ -14,31 +14,70 @@
 #include "internal.h"
 #include "trace.h"
 
-/* Long enough for an interrupt that was on its way, see ivring_channel_rescued(). */
-#define IVRING_RESCUE_GRACE_MS	50
+/* So often looks may wake those who wait before an event holds; then it takes time. */
+#define IVRING_WAKES_MAX	1000
+
+/* Can nothing be sent any more, while what has come can be read? */
+static bool ivring_channel_unsendable(const struct ivring_channel *ch)
+{
+	return READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED;
+}
+
+/* Without the lock: what it says stays so, but it may not say so yet. */
+static bool ivring_dir_hopeless(const struct ivring_file *f, const struct ivring_dir *dir)
+{
+	const struct ivring_channel *ch = f->channel;
+	u32 state = READ_ONCE(ch->state);
+
+	if (dir == &ch->tx_dir && ivring_channel_unsendable(ch))
+		return true;
+	return READ_ONCE(ch->link->dead) || f->conversation != READ_ONCE(ch->conversation) ||
+	       state == IVRING_CHANNEL_RESET || state == IVRING_CHANNEL_BROKEN;
+}
+
+/* Locked, or is there no point in waiting for it any more, @over? */
+static bool ivring_dir_try(const struct ivring_file *f, struct ivring_dir *dir, bool *over)
+{
+	if (!test_and_set_bit_lock(0, &dir->busy))
+		return true;
+	*over = ivring_dir_hopeless(f, dir);
+	return *over;
+}
 
 /**
  * ivring_dir_lock() - keep other users of a direction off
+ * @f: the file
  * @dir: the direction
  * @timeout_ns: how long to wait, negative for ever
  *
- * Return: 0, -EAGAIN, -ETIMEDOUT or -ERESTARTSYS.
+ * Who has it may be held up by a page fault for longer than the conversation lasts.
+ *
+ * Return: 0, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS, or how the conversation ended.
  */
-int ivring_dir_lock(struct ivring_dir *dir, s64 timeout_ns)
+int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 timeout_ns)
 {
+	struct ivring_channel *ch = f->channel;
+	bool over = false;
 	long ret;
 
 	if (!test_and_set_bit_lock(0, &dir->busy))
 		return 0;
 	if (!timeout_ns)
 		return -EAGAIN;
-	if (timeout_ns < 0)
-		return wait_event_interruptible(dir->busy_wait,
-						!test_and_set_bit_lock(0, &dir->busy));
-	ret = wait_event_interruptible_timeout(dir->busy_wait,
-					       !test_and_set_bit_lock(0, &dir->busy),
-					       nsecs_to_jiffies(timeout_ns) + 1);
-	return ret < 0 ? -EINTR : ret ? 0 : -ETIMEDOUT;
+	if (timeout_ns < 0) {
+		ret = wait_event_interruptible(dir->busy_wait, ivring_dir_try(f, dir, &over));
+	} else {
+		ret = wait_event_interruptible_timeout(dir->busy_wait,
+						       ivring_dir_try(f, dir, &over),
+						       nsecs_to_jiffies(timeout_ns) + 1);
+		ret = ret < 0 ? -EINTR : ret ? 0 : -ETIMEDOUT;
+	}
+	if (ret || !over)
+		return ret;
+	spin_lock(&ch->lock);
+	ret = ivring_file_error(f) ?: ivring_channel_unsendable(ch) ? -EPIPE : -ECONNRESET;
+	spin_unlock(&ch->lock);
+	return ret;
 }
 
 void ivring_dir_unlock(struct ivring_dir *dir)
@@ -50,17 +89,18 @@ void ivring_dir_unlock(struct ivring_dir *dir)
 }
 
 /* As ivring_dir_lock(); takes the time it waited off @timeout_ns. */
-static int ivring_dir_lock_timed(struct ivring_dir *dir, s64 *timeout_ns)
+static int ivring_dir_lock_timed(const struct ivring_file *f, struct ivring_dir *dir,
+				 s64 *timeout_ns)
 {
 	u64 start = ktime_get_ns();
-	int ret = ivring_dir_lock(dir, *timeout_ns);
+	int ret = ivring_dir_lock(f, dir, *timeout_ns);
 
 	if (!ret && *timeout_ns > 0)
 		*timeout_ns = max_t(s64, *timeout_ns - (s64)(ktime_get_ns() - start), 1);
 	return ret;
 }
 
-static void ivring_channel_ring(struct ivring_channel *ch)
+void ivring_channel_ring(struct ivring_channel *ch)
 {
 	u32 vectors = READ_ONCE(ch->link->peer_vectors);
 
@@ -70,7 +110,7 @@ static void ivring_channel_ring(struct ivring_channel *ch)
 /* ---- is it ready? ---- */
 
 /* Has the conversation of @f come to an end that lets nothing through any more? */
-static int ivring_file_error(const struct ivring_file *f)
+int ivring_file_error(const struct ivring_file *f)
 {
 	const struct ivring_channel *ch = f->channel;
 
@@ -134,23 +174,73 @@ static bool ivring_dir_waited(const struct ivring_dir *dir)
 	return dir->sleepers || dir->polled;
 }
 
-/*
- * Look at the peer's indices. Where one moved, whoever sleeps looks again and
- * wishes anew: the wish, or what is wished next from the index seen here, may
- * be passed already when the peer gets to read it, and then it does not ring.
+/**
+ * ivring_channel_moved_on() - after a look at the peer's indices
+ * @ch: the channel, with its lock held
+ * @tx: the peer consumed more
+ * @rx: the peer produced more
+ *
+ * Whoever sleeps looks again and wishes anew: the wish, or what is wished next from
+ * the index seen now, may be passed already when the peer gets to read it, and then
+ * it does not ring.
+ *
+ * That is all, also who looked and is about to sleep, in poll(2), too. A peer that moves
+ * indices without end would keep it awake without ringing once: so where looks wake, and
+ * wake again, and nothing comes of it, they do so a moment later.
  */
+void ivring_channel_moved_on(struct ivring_channel *ch, bool tx, bool rx)
+{
+	if (!(rx && ivring_dir_waited(&ch->rx_dir)) && !(tx && ivring_dir_waited(&ch->tx_dir)))
+		return;
+	if (ch->wakes < IVRING_WAKES_MAX) {
+		WRITE_ONCE(ch->wakes, ch->wakes + 1);
+		wake_up_all(&ch->wait);
+	} else {
+		schedule_delayed_work(&ch->late_wake, IVRING_WAKE_LATE);
+	}
+}
+
+/* See ivring_channel_moved_on(). */
+void ivring_channel_late_wake(struct work_struct *work)
+{
+	struct ivring_channel *ch = container_of(to_delayed_work(work), struct ivring_channel,
+						 late_wake);
+
+	wake_up_all(&ch->wait);
+}
+
+/* What was wanted is there: wakes were worth it. */
+static void ivring_channel_event_held(struct ivring_channel *ch)
+{
+	if (!READ_ONCE(ch->wakes))
+		return;
+	spin_lock(&ch->lock);
+	WRITE_ONCE(ch->wakes, 0);
+	spin_unlock(&ch->lock);
+}
+
+/* Doorbells until now announced nothing that the look to come will not see. */
+static void ivring_dir_looked(const struct ivring_channel *ch, struct ivring_dir *dir)
+{
+	dir->looked = atomic64_read(&ch->interrupts);
+	dir->overdue = false;
+}
+
+/* Look at the peer's indices. */
 static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 {
 	u64 prod = ch->rx.prod, cons = ch->tx.cons;
 	int error = 0;
 
 	if (events & IVRING_WAIT_IN)
+		ivring_dir_looked(ch, &ch->rx_dir);
+	if (events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
+		ivring_dir_looked(ch, &ch->tx_dir);
+	if (events & IVRING_WAIT_IN)
 		error = ivring_rx_refresh(&ch->rx);
 	if (!error && events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
 		error = ivring_tx_refresh(&ch->tx);
-	if ((prod != ch->rx.prod && ivring_dir_waited(&ch->rx_dir)) ||
-	    (cons != ch->tx.cons && ivring_dir_waited(&ch->tx_dir)))
-		wake_up_all(&ch->wait);
+	ivring_channel_moved_on(ch, cons != ch->tx.cons, prod != ch->rx.prod);
 	return error;
 }
 
@@ -158,27 +248,26 @@ static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 static int ivring_channel_look(struct ivring_file *f, const struct ivring_wait *w, bool arm)
 {
 	struct ivring_channel *ch = f->channel;
-	bool announce = false;
+	bool announce = false, evaluated;
 	int ret, error = 0;
 
 	spin_lock(&ch->lock);
+	/* Where the cached indices are not asked, the peer may have left. */
+	evaluated = w->events & IVRING_WAIT_CONNECTED;
+	if (evaluated)
+		announce = ivring_conn_evaluate(ch);
 	ret = ivring_channel_events(f, w);
 	if (ret < 0 || ret == w->events)
 		goto out;
-	announce = ivring_conn_evaluate(ch);
+	if (!evaluated)
+		announce = ivring_conn_evaluate(ch);
 	if (ch->state == IVRING_CHANNEL_CONNECTED) {
 		if (arm && !ret)
 			ivring_channel_arm(ch, w);
 		error = ivring_channel_refresh(ch, w->events);
 	}
-	if (error) {
-		/* A peer that left or restarted may do that, see [L] in conn.c. */
-		announce |= ivring_conn_evaluate(ch);
-		if (ch->state == IVRING_CHANNEL_CONNECTED) {
-			ivring_conn_break(ch);
-			announce = true;
-		}
-	}
+	if (error)
+		announce |= ivring_conn_fault(ch, "index");
 	ret = ivring_channel_events(f, w);
 out:
 	spin_unlock(&ch->lock);
@@ -189,31 +278,111 @@ out:
 
 /* ---- waiting ---- */
 
-/* Did the peer's index leave the place where it was last seen? */
-static bool ivring_channel_moved(const struct ivring_channel *ch, bool tx, u64 last)
+/* Did an index that matters to @w leave the place where it was last seen? */
+static bool ivring_channel_moved(const struct ivring_channel *ch, const struct ivring_wait *w,
+				 u64 prod, u64 cons)
 {
-	return last != le64_to_cpu(tx ? READ_ONCE(ch->tx.peer->cons) :
-					READ_ONCE(ch->rx.peer->prod));
+	if (w->events & IVRING_WAIT_IN && prod != le64_to_cpu(READ_ONCE(ch->rx.peer->prod)))
+		return true;
+	return w->events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED) &&
+	       cons != le64_to_cpu(READ_ONCE(ch->tx.peer->cons));
 }
 
-/* Look until the peer moves, or @end_ns. True when it moved. */
-static bool ivring_channel_spin(struct ivring_channel *ch, const struct ivring_dir *dir, u64 end_ns)
+/* May an event hold, or an error, whatever the indices are? */
+static bool ivring_channel_changed(const struct ivring_channel *ch)
 {
-	bool moved, tx = dir == &ch->tx_dir;
-	u64 last = tx ? READ_ONCE(ch->tx.cons) : READ_ONCE(ch->rx.prod);
+	return READ_ONCE(ch->state) != IVRING_CHANNEL_CONNECTED || READ_ONCE(ch->link->dead);
+}
 
-	do {
-		moved = ivring_channel_moved(ch, tx, last);
-		if (moved || need_resched() || signal_pending(current))
+/*
+ * How many bytes the event that is nearest lacks, by the cached indices: these are the
+ * peer's @prod and @cons.
+ */
+static u64 ivring_channel_missing(struct ivring_channel *ch, const struct ivring_wait *w,
+				  u64 *prod, u64 *cons)
+{
+	u64 there, missing = U64_MAX;
+
+	spin_lock(&ch->lock);
+	*prod = ch->rx.prod;
+	*cons = ch->tx.cons;
+	if (w->events & IVRING_WAIT_IN) {
+		there = ivring_rx_cached_avail(&ch->rx);
+		missing = w->rx_min - min(there, w->rx_min);
+	}
+	if (w->events & IVRING_WAIT_OUT) {
+		there = ivring_tx_cached_space(&ch->tx);
+		missing = min(missing, w->tx_min - min(there, w->tx_min));
+	}
+	if (w->events & IVRING_WAIT_DRAINED)
+		missing = min(missing, ch->tx.prod - ch->tx.cons);
+	spin_unlock(&ch->lock);
+	return missing;
+}
+
+/*
+ * Look until an event holds, half of what is missing has come, or @end_ns. @enough: so
+ * little may be missing then, as an earlier spin left it: here it is halved, at least.
+ * @paid: it was one of the first two. Whoever else wants the CPU gets it, perhaps the
+ * peer's own VM: that is no reason to sleep, and after it there is one more look.
+ * Returns as ivring_channel_look().
+ */
+static int ivring_channel_spin_once(struct ivring_file *f, const struct ivring_wait *w,
+				    u64 *enough, u64 end_ns, bool *paid)
+{
+	struct ivring_channel *ch = f->channel;
+	u64 prod, cons, missing = ivring_channel_missing(ch, w, &prod, &cons);
+	bool late = false;
+	int ret = 0;
+
+	*enough = min(*enough, missing) / 2;
+	*paid = false;
+	for (;;) {
+		/* Nothing is missing when somebody else has looked meanwhile. */
+		if (!missing || ivring_channel_moved(ch, w, prod, cons) ||
+		    ivring_channel_changed(ch)) {
+			ret = ivring_channel_look(f, w, false);
+			missing = ivring_channel_missing(ch, w, &prod, &cons);
+			*paid = ret || missing <= *enough;
+		}
+		if (*paid || late || signal_pending(current))
 			break;
 		cpu_relax();
-	} while (ktime_get_ns() < end_ns);
+		cond_resched();
+		late = ktime_get_ns() >= end_ns;
+	}
 
 	spin_lock(&ch->lock);
 	ch->stats[IVRING_STAT_SPINS]++;
-	ch->stats[IVRING_STAT_SPINS_PAID] += moved;
+	ch->stats[IVRING_STAT_SPINS_PAID] += *paid;
 	spin_unlock(&ch->lock);
-	return moved;
+	return ret;
+}
+
+/*
+ * Spin as the policy in spin.h says. Half of what is missing is worth another spin:
+ * it comes at a pace that will do. A peer that moves its index to and fro, or brings
+ * a byte at a time, cannot have more than one for each power of two.
+ * Returns as ivring_channel_look().
+ */
+static int ivring_channel_spin(struct ivring_file *f, const struct ivring_wait *w,
+			       struct ivring_dir *dir, u64 deadline)
+{
+	u32 budget, max = ivring_tune_spin_max(f->channel);
+	u64 start = ktime_get_ns(), now, enough = U64_MAX;
+	bool paid;
+	int ret;
+
+	do {
+		budget = ivring_spin_budget(&dir->spin, max, start);
+		if (!budget)
+			return 0;
+		ret = ivring_channel_spin_once(f, w, &enough, min(start + budget, deadline), &paid);
+		now = ktime_get_ns();
+		ivring_spin_result(&dir->spin, max, now - start, paid);
+		start = now;
+	} while (!ret && paid && enough);
+	return ret;
 }
 
 static void ivring_channel_count_sleepers(struct ivring_channel *ch, u32 events, int n)
@@ -228,20 +397,84 @@ static void ivring_channel_count_sleepers(struct ivring_channel *ch, u32 events,
 	spin_unlock(&ch->lock);
 }
 
+static void ivring_channel_count_rescued(struct ivring_channel *ch)
+{
+	ch->stats[IVRING_STAT_RESCUED]++;
+	dev_dbg(&ch->dev, "wake-up rescued by the tick\n");
+}
+
 /*
- * The safety timer found what no doorbell announced, unless one was just on its
+ * The tick found for a sleeper what no doorbell announced, unless one was just on its
  * way: then it arrives now.
  */
 static void ivring_channel_rescued(struct ivring_channel *ch, s64 interrupts)
 {
 	if (wait_event_interruptible_timeout(ch->wait,
 					     atomic64_read(&ch->interrupts) != interrupts,
-					     msecs_to_jiffies(IVRING_RESCUE_GRACE_MS)))
+					     nsecs_to_jiffies(IVRING_RESCUE_GRACE_NS)))
 		return;
 	spin_lock(&ch->lock);
-	ch->stats[IVRING_STAT_RESCUED]++;
+	ivring_channel_count_rescued(ch);
 	spin_unlock(&ch->lock);
-	dev_dbg(&ch->dev, "wake-up rescued by the safety timer\n");
+}
+
+/*
+ * One direction of ivring_channel_tick(): the peer's index is @now, was @seen at the last
+ * look, and @event is the wish. Sets @wake; returns as ivring_channel_tick().
+ */
+static bool ivring_dir_tick(struct ivring_channel *ch, struct ivring_dir *dir, u64 event,
+			    u64 now, u64 seen, bool *wake)
+{
+	s64 interrupts = atomic64_read(&ch->interrupts);
+	bool owed, first;
+
+	if (!ivring_dir_waited(dir))
+		return false;
+	owed = dir->looked == interrupts && ivring_event_reached(event, now, seen);
+	first = owed && !dir->overdue;
+	dir->overdue = first;
+	if (first)
+		return true;
+	if (owed) {
+		/* As if it came now. Sleepers tell by themselves what they were woken by. */
+		dir->looked--;
+		if (!dir->sleepers)
+			ivring_channel_count_rescued(ch);
+	}
+	*wake |= owed || now != dir->ticked;
+	dir->ticked = now;
+	return false;
+}
+
+/**
+ * ivring_channel_tick() - safety net for whoever waits, in poll(2), too
+ * @ch: the channel
+ *
+ * Where an index of the peer's has moved since the last tick, who waits looks again; a
+ * link on which nothing moves is left in peace. A doorbell that is owed, because the peer
+ * passed the wish and nobody has looked since, gets the time to arrive.
+ *
+ * Return: true when the next tick is to come in %IVRING_RESCUE_GRACE_NS.
+ */
+bool ivring_channel_tick(struct ivring_channel *ch)
+{
+	bool soon = false, wake = false;
+
+	spin_lock(&ch->lock);
+	if (ch->state == IVRING_CHANNEL_CONNECTED) {
+		soon = ivring_dir_tick(ch, &ch->rx_dir, le64_to_cpu(READ_ONCE(ch->rx.own->event)),
+				       le64_to_cpu(READ_ONCE(ch->rx.peer->prod)), ch->rx.prod,
+				       &wake);
+		soon |= ivring_dir_tick(ch, &ch->tx_dir, le64_to_cpu(READ_ONCE(ch->tx.own->event)),
+					le64_to_cpu(READ_ONCE(ch->tx.peer->cons)), ch->tx.cons,
+					&wake);
+	}
+	if (wake)
+		WRITE_ONCE(ch->tick_wakes, ch->tick_wakes + 1);
+	spin_unlock(&ch->lock);
+	if (wake)
+		wake_up_all(&ch->wait);
+	return soon;
 }
 
 /* Must the wait end although no event holds? */
@@ -256,8 +489,8 @@ static int ivring_channel_give_up(const struct ivring_wait *w, u64 deadline)
 static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait *w, u64 deadline)
 {
 	struct ivring_channel *ch = f->channel;
+	unsigned int tick_wakes = READ_ONCE(ch->tick_wakes);
 	s64 interrupts = atomic64_read(&ch->interrupts);
-	bool timed_out = false, safety = false;
 	DEFINE_WAIT(wait);
 	ktime_t timeout;
 	u64 now;
@@ -272,47 +505,40 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 	if (!ret) {
 		now = ktime_get_ns();
 		timeout = min_t(u64, deadline > now ? deadline - now : 0, KTIME_MAX);
-		/* Announcements of the handshake have the link's tick for a safety net. */
-		safety = READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED &&
-			 timeout > IVRING_TICK_NS;
-		if (safety)
-			timeout = IVRING_TICK_NS;
 		trace_ivring_wait(ch, w);
-		timed_out = !schedule_hrtimeout(deadline == U64_MAX && !safety ? NULL : &timeout,
-						HRTIMER_MODE_REL);
+		schedule_hrtimeout(deadline == U64_MAX ? NULL : &timeout, HRTIMER_MODE_REL);
 	}
 	finish_wait(&ch->wait, &wait);
 	ivring_channel_count_sleepers(ch, w->events, -1);
-	if (timed_out && safety && ivring_channel_look(f, w, false) > 0 &&
+	if (tick_wakes != READ_ONCE(ch->tick_wakes) &&
+	    interrupts == atomic64_read(&ch->interrupts) && ivring_channel_look(f, w, false) > 0 &&
 	    READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED)
 		ivring_channel_rescued(ch, interrupts);
 	return ret;
 }
 
-/* Spin or sleep once, as the policy in spin.h says. Returns as ivring_channel_look(). */
+/*
+ * Spin or sleep once. Only the first wait for something that can come soon spins,
+ * @spun: then a sleep is woken for all that is wanted. Returns as ivring_channel_look().
+ */
 static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_wait *w,
-				    struct ivring_dir *dir, u64 deadline)
+				    struct ivring_dir *dir, u64 deadline, bool *spun)
 {
 	struct ivring_channel *ch = f->channel;
-	u32 max = ivring_tune_spin_max(ch);
 	u64 start = ktime_get_ns();
-	bool moved = false;
-	u32 budget = 0;
+	bool by_spin;
 	int ret = 0;
 
-	if (READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED)
-		budget = ivring_spin_budget(&dir->spin, max, start);
-	if (budget) {
-		moved = ivring_channel_spin(ch, dir, start + budget);
-		ivring_spin_result(&dir->spin, max, ktime_get_ns() - start, moved);
+	if (!*spun && READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED) {
+		*spun = true;
+		ret = ivring_channel_spin(f, w, dir, deadline);
 	}
-	if (!moved)
+	by_spin = ret;
+	if (!ret)
 		ret = ivring_channel_sleep(f, w, deadline);
 	if (!ret)
 		ret = ivring_channel_look(f, w, false);
-	if (!ret && moved)
-		ret = ivring_channel_give_up(w, deadline);
-	trace_ivring_wake(ch, ktime_get_ns() - start, moved, ret);
+	trace_ivring_wake(ch, ktime_get_ns() - start, by_spin, ret);
 	return ret;
 }
 
@@ -328,6 +554,7 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 	struct ivring_channel *ch = f->channel;
 	struct ivring_dir *dir = w->events & IVRING_WAIT_IN ? &ch->rx_dir : &ch->tx_dir;
 	u64 now, deadline = U64_MAX;
+	bool spun = false;
 	int ret;
 
 	ret = ivring_channel_look(f, w, false);
@@ -341,15 +568,20 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 		deadline = w->timeout_ns < S64_MAX - now ? now + w->timeout_ns : U64_MAX;
 	}
 	while (!ret)
-		ret = ivring_channel_wait_once(f, w, dir, deadline);
+		ret = ivring_channel_wait_once(f, w, dir, deadline, &spun);
 	if (ret < 0)
 		return ret;
+	ivring_channel_event_held(ch);
 	w->revents = ret;
 	return 0;
 }
 
-/* For poll(2), after poll_wait(): sets the wish when there is nothing yet. */
-__poll_t ivring_channel_poll(struct ivring_file *f)
+/**
+ * ivring_channel_poll() - poll(2), after poll_wait(): sets the wish when there is nothing yet
+ * @f: the file
+ * @wanted: what is asked for: with anything else the caller goes on waiting
+ */
+__poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 {
 	struct ivring_wait in = { .events = IVRING_WAIT_IN, .rx_min = 1 };
 	struct ivring_wait out = { .events = IVRING_WAIT_OUT, .tx_min = 1 };
@@ -358,8 +590,8 @@ __poll_t ivring_channel_poll(struct ivring_file *f)
 	int ret;
 
 	spin_lock(&ch->lock);
-	ch->rx_dir.polled = true;
-	ch->tx_dir.polled = true;
+	WRITE_ONCE(ch->rx_dir.polled, true);
+	WRITE_ONCE(ch->tx_dir.polled, true);
 	spin_unlock(&ch->lock);
 
 	ret = ivring_channel_look(f, &in, true);
@@ -367,12 +599,23 @@ __poll_t ivring_channel_poll(struct ivring_file *f)
 		return EPOLLERR | EPOLLHUP | EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
 	if (ret)
 		mask |= EPOLLIN | EPOLLRDNORM;
-	ret = ivring_channel_look(f, &out, true);
-	if (ret == -EPIPE)
-		mask |= EPOLLRDHUP | EPOLLERR | EPOLLOUT | EPOLLWRNORM;
-	else if (ret)
+	/* As with a socket: where writing fails at once, it does not block. */
+	if (ivring_channel_look(f, &out, true))
 		mask |= EPOLLOUT | EPOLLWRNORM;
+	if (READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED)
+		mask |= EPOLLRDHUP | EPOLLERR;
+	if (mask & wanted)
+		ivring_channel_event_held(ch);
 	return mask;
+}
+
+/* Is a direction somebody else's, who holds a span? */
+static bool ivring_dir_taken(const struct ivring_file *f, const struct ivring_dir *dir,
+			     bool holder_ok)
+{
+	const struct ivring_file *holder = READ_ONCE(dir->holder);
+
+	return holder && !(holder_ok && holder == f);
 }
 
 /* ---- spans ---- */
@@ -392,10 +635,10 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span)
 
 	if (!span->min || span->min > READ_ONCE(ch->tx.window))
 		return -EINVAL;
-	ret = ivring_dir_lock_timed(&ch->tx_dir, &w.timeout_ns);
+	ret = ivring_dir_lock_timed(f, &ch->tx_dir, &w.timeout_ns);
 	if (ret)
 		return ret;
-	if (READ_ONCE(ch->tx_dir.holder) && ch->tx_dir.holder != f)
+	if (ivring_dir_taken(f, &ch->tx_dir, true))
 		ret = -EBUSY;
 	else
 		ret = ivring_channel_wait(f, &w);
@@ -405,7 +648,7 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span)
 	spin_lock(&ch->lock);
 	ret = ivring_file_error(f);
 	if (!ret) {
-		ch->tx_dir.holder = f;
+		WRITE_ONCE(ch->tx_dir.holder, f);
 		ch->tx_dir.held = ivring_tx_cached_space(&ch->tx);
 		span->offset = ch->tx.prod & (ch->tx.size - 1);
 		span->len = ch->tx_dir.held;
@@ -449,7 +692,7 @@ static void ivring_dir_span_shrink(struct ivring_dir *dir, u64 len)
 {
 	dir->held -= len;
 	if (!dir->held || !len)
-		dir->holder = NULL;
+		WRITE_ONCE(dir->holder, NULL);
 }
 
 /**
@@ -494,10 +737,10 @@ int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span)
 
 	if (!span->min || span->min > ch->rx.size)
 		return -EINVAL;
-	ret = ivring_dir_lock_timed(&ch->rx_dir, &w.timeout_ns);
+	ret = ivring_dir_lock_timed(f, &ch->rx_dir, &w.timeout_ns);
 	if (ret)
 		return ret;
-	if (READ_ONCE(ch->rx_dir.holder) && ch->rx_dir.holder != f)
+	if (ivring_dir_taken(f, &ch->rx_dir, true))
 		ret = -EBUSY;
 	else
 		ret = ivring_channel_wait(f, &w);
@@ -510,7 +753,7 @@ int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span)
 		span->offset = ch->rx.cons & (ch->rx.size - 1);
 		span->len = ivring_rx_cached_avail(&ch->rx);
 		ch->rx_dir.held = span->len;
-		ch->rx_dir.holder = span->len ? f : NULL;
+		WRITE_ONCE(ch->rx_dir.holder, span->len ? f : NULL);
 		trace_ivring_peek(ch, ch->rx.cons, span->len);
 	}
 	spin_unlock(&ch->lock);
@@ -554,6 +797,13 @@ static u64 ivring_dir_chunk(const struct ivring_channel *ch, const struct ivring
 	return dir->chunk ? min(dir->chunk, max) : max;
 }
 
+static void ivring_channel_count_stall(struct ivring_channel *ch)
+{
+	spin_lock(&ch->lock);
+	ch->stats[IVRING_STAT_STALLS]++;
+	spin_unlock(&ch->lock);
+}
+
 /**
  * ivring_channel_room() - where to copy to
  * @f: the file; its channel's tx_dir is locked
@@ -570,12 +820,14 @@ int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
 	struct ivring_channel *ch = f->channel;
 	int ret;
 
-	if (READ_ONCE(ch->tx_dir.holder))
+	if (ivring_dir_taken(f, &ch->tx_dir, false))
 		return -EBUSY;
 	ret = ivring_channel_wait(f, &w);
+	if (ret == -EAGAIN)
+		ivring_channel_count_stall(ch);
 	if (ret == -EAGAIN && timeout_ns) {
 		/* The ring is full: be woken for a good part of it, not for a byte. */
-		w.tx_min = clamp_t(u64, count, 1, max(ch->tx.window / 2, 1ULL));
+		w.tx_min = clamp_t(u64, count, 1, max(READ_ONCE(ch->tx.window) / 2, 1ULL));
 		w.timeout_ns = timeout_ns;
 		ret = ivring_channel_wait(f, &w);
 	}
@@ -609,7 +861,7 @@ int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
 	struct ivring_channel *ch = f->channel;
 	int ret;
 
-	if (READ_ONCE(ch->rx_dir.holder))
+	if (ivring_dir_taken(f, &ch->rx_dir, false))
 		return -EBUSY;
 	ret = ivring_channel_wait(f, &w);
 	if (ret)
@@ -660,6 +912,41 @@ int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_pi
 
 /* ---- read and write ---- */
 
+static ssize_t ivring_channel_write_bytes(struct ivring_copy *c, s64 timeout_ns)
+{
+	struct ivring_piece piece;
+	ssize_t done = 0;
+	size_t want;
+	int ret;
+
+	ret = ivring_copy_lock(c, timeout_ns);
+	if (ret)
+		return ret;
+	while (iov_iter_count(c->iter)) {
+		ret = ivring_channel_room(c->f, iov_iter_count(c->iter), timeout_ns, &piece);
+		if (ret)
+			break;
+		want = piece.len;
+		piece.len = ivring_copy_some(c, piece.data, want);
+		if (piece.len)
+			ret = ivring_channel_copied(c->f, true, &piece);
+		if (ret) {
+			iov_iter_revert(c->iter, piece.len);
+			break;
+		}
+		done += piece.len;
+		if (piece.len && signal_pending(current)) {
+			ret = -ERESTARTSYS;
+			break;
+		}
+		if (piece.len < want)
+			ret = ivring_copy_fault_in(c, want - piece.len);
+		if (ret)
+			break;
+	}
+	return done ?: ret;
+}
+
 /**
  * ivring_channel_write() - write(2)
  * @f: the file
@@ -671,30 +958,52 @@ int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_pi
  */
 ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool nonblock)
 {
-	struct ivring_channel *ch = f->channel;
 	s64 timeout_ns = nonblock ? 0 : -1;
-	struct ivring_piece piece;
-	ssize_t done = 0;
-	int ret;
+	struct ivring_copy c;
+	ssize_t ret;
 
-	ret = ivring_dir_lock(&ch->tx_dir, timeout_ns);
+	ret = ivring_copy_begin(&c, f, from, true);
 	if (ret)
 		return ret;
-	while (iov_iter_count(from)) {
-		ret = ivring_channel_room(f, iov_iter_count(from), timeout_ns, &piece);
-		if (ret)
+	ret = ivring_channel_write_bytes(&c, timeout_ns);
+	ivring_copy_end(&c);
+	return ret;
+}
+
+static ssize_t ivring_channel_read_bytes(struct ivring_copy *c, s64 timeout_ns)
+{
+	struct ivring_piece piece;
+	ssize_t done = 0;
+	size_t want;
+	int ret;
+
+	ret = ivring_copy_lock(c, timeout_ns);
+	if (ret)
+		return ret;
+	while (iov_iter_count(c->iter)) {
+		ret = ivring_channel_avail(c->f, iov_iter_count(c->iter), timeout_ns, &piece);
+		if (ret || !piece.len)
 			break;
-		piece.len = copy_from_iter(piece.data, piece.len, from);
-		ret = piece.len ? ivring_channel_copied(f, true, &piece) : -EFAULT;
-		if (ret)
-			break;
-		done += piece.len;
-		if (signal_pending(current)) {
-			ret = -ERESTARTSYS;
-			break;
+		want = piece.len;
+		piece.len = ivring_copy_some(c, piece.data, want);
+		if (piece.len) {
+			ret = ivring_channel_copied(c->f, false, &piece);
+			if (ret) {
+				iov_iter_revert(c->iter, piece.len);
+				break;
+			}
+			done += piece.len;
+			/* What is there is enough: only the first byte is waited for. */
+			timeout_ns = 0;
+			if (signal_pending(current))
+				break;
+			cond_resched();
 		}
+		if (piece.len < want)
+			ret = ivring_copy_fault_in(c, want - piece.len);
+		if (ret)
+			break;
 	}
-	ivring_dir_unlock(&ch->tx_dir);
 	return done ?: ret;
 }
 
@@ -708,27 +1017,14 @@ ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool 
  */
 ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool nonblock)
 {
-	struct ivring_channel *ch = f->channel;
 	s64 timeout_ns = nonblock ? 0 : -1;
-	struct ivring_piece piece;
-	ssize_t done = 0;
-	int ret;
+	struct ivring_copy c;
+	ssize_t ret;
 
-	ret = ivring_dir_lock(&ch->rx_dir, timeout_ns);
+	ret = ivring_copy_begin(&c, f, to, false);
 	if (ret)
 		return ret;
-	while (iov_iter_count(to)) {
-		ret = ivring_channel_avail(f, iov_iter_count(to), timeout_ns, &piece);
-		if (ret || !piece.len)
-			break;
-		piece.len = copy_to_iter(piece.data, piece.len, to);
-		ret = piece.len ? ivring_channel_copied(f, false, &piece) : -EFAULT;
-		if (ret)
-			break;
-		done += piece.len;
-		/* What is there is enough: only the first byte is waited for. */
-		timeout_ns = 0;
-	}
-	ivring_dir_unlock(&ch->rx_dir);
-	return done ?: ret;
+	ret = ivring_channel_read_bytes(&c, timeout_ns);
+	ivring_copy_end(&c);
+	return ret;
 }

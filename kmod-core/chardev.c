@@ -2,8 +2,8 @@
 /*
  * Device nodes: /dev/ivring<L> and /dev/ivring<L>c<C>.
  *
- * Every entry that touches shared memory or the transport is inside
- * ivring_link_enter(): after the link is gone it fails with ENODEV.
+ * Whatever touches shared memory or the transport is inside ivring_link_enter():
+ * after the link is gone that fails with ENODEV.
  */
 #include <linux/module.h>
 #include <linux/pagemap.h>
@@ -22,6 +22,15 @@ static_assert(sizeof(struct ivring_file_xfer) == 64);
 
 /* ---- the link's node ---- */
 
+static int ivring_link_look(struct ivring_link *link)
+{
+	if (!ivring_link_enter(link))
+		return -ENODEV;
+	ivring_link_evaluate(link);
+	ivring_link_leave(link);
+	return 0;
+}
+
 static int ivring_link_open(struct inode *inode, struct file *file)
 {
 	struct ivring_link *link = container_of(inode->i_cdev, struct ivring_link, cdev);
@@ -30,15 +39,21 @@ static int ivring_link_open(struct inode *inode, struct file *file)
 		return -ENODEV;
 	file->private_data = link;
 	ivring_link_evaluate(link);
+	ivring_link_file_opened(link);
 	ivring_link_leave(link);
 	return stream_open(inode, file);
+}
+
+static int ivring_link_release(struct inode *inode, struct file *file)
+{
+	ivring_link_file_closed(file->private_data);
+	return 0;
 }
 
 static long ivring_ioctl_link_info(struct ivring_link *link, void __user *arg)
 {
 	struct ivring_link_info info;
 
-	ivring_link_evaluate(link);
 	ivring_link_get_info(link, &info);
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
@@ -46,14 +61,12 @@ static long ivring_ioctl_link_info(struct ivring_link *link, void __user *arg)
 static long ivring_link_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
 	struct ivring_link *link = file->private_data;
-	long ret = -ENOTTY;
+	int ret = ivring_link_look(link);
 
-	if (!ivring_link_enter(link))
-		return -ENODEV;
-	if (cmd == IVRING_IOC_LINK_INFO)
-		ret = ivring_ioctl_link_info(link, (void __user *)arg);
-	ivring_link_leave(link);
-	return ret;
+	if (ret)
+		return ret;
+	return cmd == IVRING_IOC_LINK_INFO ? ivring_ioctl_link_info(link, (void __user *)arg) :
+					     -ENOTTY;
 }
 
 /* Readable while the peer is there. */
@@ -77,6 +90,7 @@ static __poll_t ivring_link_poll(struct file *file, poll_table *wait)
 const struct file_operations ivring_link_fops = {
 	.owner = THIS_MODULE,
 	.open = ivring_link_open,
+	.release = ivring_link_release,
 	.unlocked_ioctl = ivring_link_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.poll = ivring_link_poll,
@@ -84,24 +98,68 @@ const struct file_operations ivring_link_fops = {
 
 /* ---- a channel's node: open and close ---- */
 
-static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file *f, bool exclusive)
+static int ivring_channel_may_open(const struct ivring_channel *ch, const struct ivring_file *f)
 {
-	bool announce = false;
-	int ret = 0;
+	if (READ_ONCE(ch->link->dead))
+		return -ENODEV;
+	return ch->users && (ch->exclusive || f->exclusive) ? -EBUSY : 0;
+}
+
+/* Holds channel->mapping for writing. -EAGAIN: when who copies right now is done */
+static int ivring_channel_try_open(struct ivring_channel *ch, struct ivring_file *f)
+{
+	int ret;
 
 	spin_lock(&ch->lock);
-	if (READ_ONCE(ch->link->dead)) {
-		ret = -ENODEV;
-	} else if (ch->users && (ch->exclusive || exclusive)) {
-		ret = -EBUSY;
-	} else {
-		ch->exclusive = exclusive;
-		announce = ivring_conn_open(ch, f);
+	ret = ivring_channel_may_open(ch, f);
+	if (!ret && !ivring_conn_joinable(ch)) {
+		/* To be the first of a conversation that no older file sees a byte of. */
+		spin_unlock(&ch->lock);
+		ivring_channel_zap(ch);
+		spin_lock(&ch->lock);
+		ret = ivring_channel_may_open(ch, f);
+		if (!ret && ch->copying)
+			ret = -EAGAIN;
 	}
+	if (!ret)
+		ret = ivring_conn_open(ch, f);
+	if (ret >= 0)
+		ch->exclusive = f->exclusive;
 	spin_unlock(&ch->lock);
-	if (announce)
-		ivring_link_announce(ch->link);
 	return ret;
+}
+
+/* They may wait for a lock whose holder faults in a mapping of the channel. */
+static int ivring_channel_await_copies(struct ivring_channel *ch)
+{
+	int ret;
+
+	spin_lock(&ch->lock);
+	ch->openers++;
+	spin_unlock(&ch->lock);
+	ret = wait_event_killable(ch->copied, !READ_ONCE(ch->copying));
+	spin_lock(&ch->lock);
+	ch->openers--;
+	spin_unlock(&ch->lock);
+	return ret ? -EINTR : 0;
+}
+
+static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file *f)
+{
+	int ret;
+
+	do {
+		/* One at a time. Whoever faults right now has mapped the page, or will not. */
+		if (down_write_killable(&ch->mapping))
+			return -EINTR;
+		ret = ivring_channel_try_open(ch, f);
+		up_write(&ch->mapping);
+		if (ret == -EAGAIN && ivring_channel_await_copies(ch))
+			return -EINTR;
+	} while (ret == -EAGAIN);
+	if (ret > 0)
+		ivring_link_announce(ch->link);
+	return min(ret, 0);
 }
 
 static int ivring_channel_open(struct inode *inode, struct file *file)
@@ -115,15 +173,20 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	f->channel = ch;
 	f->file = file;
-	if (!ivring_link_enter(ch->link)) {
-		ret = -ENODEV;
+	f->exclusive = file->f_flags & O_EXCL;
+	ret = -ENODEV;
+	if (!ivring_link_enter(ch->link))
 		goto err_free;
-	}
 	ivring_link_evaluate(ch->link);
-	ret = ivring_channel_add_file(ch, f, file->f_flags & O_EXCL);
+	ret = ivring_channel_add_file(ch, f);
 	if (ret)
 		goto err_leave;
 	file->private_data = f;
+	/*
+	 * Or preadv2(2) would refuse RWF_NOWAIT: that waits for nothing but page faults
+	 * of its own memory, as in a pipe.
+	 */
+	file->f_mode |= FMODE_NOWAIT;
 	ivring_link_file_opened(ch->link);
 	ivring_link_leave(ch->link);
 	return stream_open(inode, file);
@@ -167,26 +230,12 @@ static bool ivring_nonblock(const struct kiocb *iocb)
 
 static ssize_t ivring_channel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
-	struct ivring_file *f = iocb->ki_filp->private_data;
-	ssize_t ret;
-
-	if (!ivring_link_enter(f->channel->link))
-		return -ENODEV;
-	ret = ivring_channel_read(f, to, ivring_nonblock(iocb));
-	ivring_link_leave(f->channel->link);
-	return ret;
+	return ivring_channel_read(iocb->ki_filp->private_data, to, ivring_nonblock(iocb));
 }
 
 static ssize_t ivring_channel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct ivring_file *f = iocb->ki_filp->private_data;
-	ssize_t ret;
-
-	if (!ivring_link_enter(f->channel->link))
-		return -ENODEV;
-	ret = ivring_channel_write(f, from, ivring_nonblock(iocb));
-	ivring_link_leave(f->channel->link);
-	return ret;
+	return ivring_channel_write(iocb->ki_filp->private_data, from, ivring_nonblock(iocb));
 }
 
 /* Wait until the peer has consumed all that was written. */
@@ -214,12 +263,16 @@ static __poll_t ivring_channel_poll_file(struct file *file, poll_table *wait)
 	if (!ivring_link_enter(f->channel->link))
 		return EPOLLERR | EPOLLHUP;
 	poll_wait(file, &f->channel->wait, wait);
-	mask = ivring_channel_poll(f);
+	mask = ivring_channel_poll(f, poll_requested_events(wait));
 	ivring_link_leave(f->channel->link);
 	return mask;
 }
 
-/* ---- ioctl ---- */
+/*
+ * ---- ioctl ----
+ *
+ * Arguments are copied outside the link, for the reason that copy.c gives.
+ */
 
 static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
 {
@@ -263,18 +316,23 @@ static long ivring_ioctl_span(struct file *file, unsigned int cmd, void __user *
 	if (file->f_flags & O_NONBLOCK)
 		span.timeout_ns = 0;
 
+	if (!ivring_link_enter(f->channel->link))
+		return -ENODEV;
 	switch (cmd) {
 	case IVRING_IOC_COMMIT:
-		return ivring_channel_commit(f, &span);
+		ret = ivring_channel_commit(f, &span);
+		break;
 	case IVRING_IOC_RELEASE:
-		return ivring_channel_release(f, &span);
+		ret = ivring_channel_release(f, &span);
+		break;
 	case IVRING_IOC_RESERVE:
 		ret = ivring_channel_reserve(f, &span);
 		break;
 	default:
 		ret = ivring_channel_peek(f, &span);
 	}
-	if (ret)
+	ivring_link_leave(f->channel->link);
+	if (ret || cmd == IVRING_IOC_COMMIT || cmd == IVRING_IOC_RELEASE)
 		return ret;
 	return copy_to_user(arg, &span, sizeof(span)) ? -EFAULT : 0;
 }
@@ -299,7 +357,10 @@ static long ivring_ioctl_wait(struct file *file, struct ivring_wait __user *arg)
 		return -EINVAL;
 	if (file->f_flags & O_NONBLOCK)
 		w.timeout_ns = 0;
+	if (!ivring_link_enter(ch->link))
+		return -ENODEV;
 	ret = ivring_channel_wait(f, &w);
+	ivring_link_leave(ch->link);
 	if (ret)
 		return ret;
 	return put_user(w.revents, &arg->revents);
@@ -307,6 +368,7 @@ static long ivring_ioctl_wait(struct file *file, struct ivring_wait __user *arg)
 
 static long ivring_ioctl_file(struct file *file, bool tx, void __user *arg)
 {
+	struct ivring_file *f = file->private_data;
 	struct ivring_file_xfer x;
 	long ret;
 
@@ -316,16 +378,24 @@ static long ivring_ioctl_file(struct file *file, bool tx, void __user *arg)
 		return -EFAULT;
 	if (file->f_flags & O_NONBLOCK)
 		x.timeout_ns = 0;
-	ret = ivring_file_move(file->private_data, tx, &x);
+	ret = ivring_file_move(f, tx, &x);
 	if (copy_to_user(arg, &x, sizeof(x)))
 		return -EFAULT;
 	return ret;
 }
 
-static long ivring_channel_do_ioctl(struct file *file, unsigned int cmd, void __user *arg)
+static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
 {
 	struct ivring_file *f = file->private_data;
+	void __user *arg = (void __user *)argument;
+	int ret;
 
+	/* It looks at the peer, too; and without link nothing else matters. */
+	ret = cmd == IVRING_IOC_LINK_INFO ? ivring_link_look(f->channel->link) : 0;
+	if (!ret && percpu_ref_is_dying(&f->channel->link->users))
+		ret = -ENODEV;
+	if (ret)
+		return ret;
 	switch (cmd) {
 	case IVRING_IOC_LINK_INFO:
 		return ivring_ioctl_link_info(f->channel->link, arg);
@@ -344,18 +414,6 @@ static long ivring_channel_do_ioctl(struct file *file, unsigned int cmd, void __
 	default:
 		return -ENOTTY;
 	}
-}
-
-static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	struct ivring_file *f = file->private_data;
-	long ret;
-
-	if (!ivring_link_enter(f->channel->link))
-		return -ENODEV;
-	ret = ivring_channel_do_ioctl(file, cmd, (void __user *)arg);
-	ivring_link_leave(f->channel->link);
-	return ret;
 }
 
 /* ---- mmap ---- */
@@ -392,10 +450,10 @@ static vm_fault_t ivring_vma_insert_pfns(struct vm_area_struct *vma, unsigned lo
 /*
  * Pages go in one by one from the fault handler. remap_pfn_range() would ask
  * the memory-type tables and could make the mapping uncached. The page table
- * entry is set while inside the link, so that ivring_channel_zap(), which comes
- * after everybody left, misses none.
+ * entry is set while inside the link and with channel->mapping held, so that
+ * ivring_channel_zap() misses none.
  */
-static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)
+static vm_fault_t ivring_vma_map(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct ivring_file *f = vma->vm_file->private_data;
@@ -404,19 +462,29 @@ static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)
 	u64 ring_size = ch->link->geo.ring_size;
 	unsigned long left = (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
 	struct page **pages;
-	vm_fault_t ret;
 	int err;
+
+	if (READ_ONCE(f->zapped))
+		return VM_FAULT_SIGBUS;
+	pages = ivring_memory_pages(ch, offset);
+	left = min3(left, IVRING_FAULT_AROUND, (vma->vm_end - vmf->address) >> PAGE_SHIFT);
+	if (vma->vm_flags & VM_PFNMAP)
+		return ivring_vma_insert_pfns(vma, vmf->address, pages, left);
+	err = ivring_vma_insert(vma, vmf->address, pages, left);
+	return err ? vmf_error(err) : VM_FAULT_NOPAGE;
+}
+
+static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)
+{
+	struct ivring_file *f = vmf->vma->vm_file->private_data;
+	struct ivring_channel *ch = f->channel;
+	vm_fault_t ret;
 
 	if (!ivring_link_enter(ch->link))
 		return VM_FAULT_SIGBUS;
-	pages = ivring_memory_pages(ch, offset < 2 * ring_size, offset);
-	left = min3(left, IVRING_FAULT_AROUND, (vma->vm_end - vmf->address) >> PAGE_SHIFT);
-	if (vma->vm_flags & VM_PFNMAP) {
-		ret = ivring_vma_insert_pfns(vma, vmf->address, pages, left);
-	} else {
-		err = ivring_vma_insert(vma, vmf->address, pages, left);
-		ret = err ? vmf_error(err) : VM_FAULT_NOPAGE;
-	}
+	down_read(&ch->mapping);
+	ret = ivring_vma_map(vmf);
+	up_read(&ch->mapping);
 	ivring_link_leave(ch->link);
 	return ret;
 }
@@ -425,17 +493,17 @@ static const struct vm_operations_struct ivring_vm_ops = {
 	.fault = ivring_vma_fault,
 };
 
-static int ivring_channel_check_vma(const struct ivring_channel *ch, struct vm_area_struct *vma)
+static int ivring_channel_check_vma(const struct ivring_file *f, struct vm_area_struct *vma)
 {
-	u64 map_size = 2 * ch->link->geo.ring_size;
+	u64 map_size = 2 * f->channel->link->geo.ring_size;
 	u64 start = (u64)vma->vm_pgoff << PAGE_SHIFT;
 	u64 len = vma->vm_end - vma->vm_start;
 	bool rx = start >= map_size;
 
-	if (start >= 2 * map_size || len > map_size - (rx ? start - map_size : start))
-		return -EINVAL;
 	/* A private copy would show the ring as it once was. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (start >= 2 * map_size || len > map_size - (rx ? start - map_size : start))
 		return -EINVAL;
 	if (rx && vma->vm_flags & VM_WRITE)
 		return -EACCES;
@@ -453,7 +521,7 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 
 	if (!ivring_link_enter(ch->link))
 		return -ENODEV;
-	ret = ivring_channel_check_vma(ch, vma);
+	ret = READ_ONCE(f->zapped) ? -ECONNRESET : ivring_channel_check_vma(f, vma);
 	if (!ret) {
 		ivring_vm_flags_mod(vma, kind | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY, 0);
 		vma->vm_ops = &ivring_vm_ops;
@@ -464,7 +532,10 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 
 /**
  * ivring_channel_zap() - take all user mappings of a channel away
- * @ch: the channel; the link is dead and nobody is inside
+ * @ch: the channel; the link is dead and nobody is inside, or the caller
+ *	holds channel->mapping for writing
+ *
+ * No file that is open now can map anything again.
  */
 void ivring_channel_zap(struct ivring_channel *ch)
 {
@@ -476,7 +547,7 @@ void ivring_channel_zap(struct ivring_channel *ch)
 		spin_lock(&ch->lock);
 		list_for_each_entry(f, &ch->files, node) {
 			if (!f->zapped) {
-				f->zapped = true;
+				WRITE_ONCE(f->zapped, true);
 				inode = file_inode(f->file);
 				ihold(inode);
 				break;

@@ -19,8 +19,9 @@
  *	[I] opener: store-release epoch		[J] other: load-acquire epoch
  *		the reset lines before the epoch
  *	[K] opener: epoch 0; wmb; index lines	[L] other: load-acquire index;
- *		whoever sees a reset index		read epoch
- *		sees the epoch gone
+ *		whoever sees a reset index		read epoch, or the side's
+ *		sees the epoch gone, and after a
+ *		restart the side's, too
  *	[M] both: ack; mb; read the other's ack
  *		one of the two sees both; each announces its ack, so both
  *		get to look, with [P] in link.c even without this barrier
@@ -41,6 +42,8 @@ static void ivring_conn_set_flags(struct ivring_channel *ch, u32 flags)
 static void ivring_conn_set_state(struct ivring_channel *ch, u32 state, int error)
 {
 	trace_ivring_channel_state(ch, state, error);
+	dev_dbg(&ch->dev, "%s -> %s (error %d)\n", ivring_channel_state_name(ch->state),
+		ivring_channel_state_name(state), error);
 	WRITE_ONCE(ch->state, state);
 	ch->error = error;
 }
@@ -75,17 +78,21 @@ static void ivring_conn_start(struct ivring_channel *ch)
 /* Everything private that belongs to a conversation, but for its ring indices. */
 static void ivring_conn_begin(struct ivring_channel *ch)
 {
-	ch->conversation++;
+	WRITE_ONCE(ch->conversation, ch->conversation + 1);
 	ch->users = 0;
 	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
 	ch->started = false;
-	ch->tx_dir.holder = NULL;
+	WRITE_ONCE(ch->tx_dir.holder, NULL);
 	ch->tx_dir.held = 0;
-	ch->rx_dir.holder = NULL;
+	WRITE_ONCE(ch->rx_dir.holder, NULL);
 	ch->rx_dir.held = 0;
-	ch->tx_dir.polled = false;
-	ch->rx_dir.polled = false;
-	wake_up_all(&ch->wait);
+	WRITE_ONCE(ch->tx_dir.polled, false);
+	WRITE_ONCE(ch->rx_dir.polled, false);
+	ch->tx_dir.ticked = 0;
+	ch->rx_dir.ticked = 0;
+	ivring_dir_take_back(&ch->tx_dir);
+	ivring_dir_take_back(&ch->rx_dir);
+	ivring_channel_wake_all(ch);
 }
 
 static bool ivring_conn_link_up(const struct ivring_channel *ch)
@@ -123,21 +130,23 @@ static bool ivring_conn_drained(struct ivring_channel *ch)
 static bool ivring_conn_abort(struct ivring_channel *ch, u32 state, int error)
 {
 	ivring_conn_set_state(ch, state, error);
-	ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING | IVRING_WIRE_CONN_F_ABORTED);
-	wake_up_all(&ch->wait);
+	ivring_conn_set_flags(ch, ch->flags | IVRING_WIRE_CONN_F_CLOSING |
+			      IVRING_WIRE_CONN_F_ABORTED);
+	ivring_channel_wake_all(ch);
 	return true;
 }
 
 /**
  * ivring_conn_break() - the peer broke the rules
  * @ch: the channel, with its lock held
+ * @what: "index"
  */
-void ivring_conn_break(struct ivring_channel *ch)
+void ivring_conn_break(struct ivring_channel *ch, const char *what)
 {
 	lockdep_assert_held(&ch->lock);
 	trace_ivring_broken(ch);
 	ch->stats[IVRING_STAT_BROKEN]++;
-	dev_warn_ratelimited(&ch->dev, "broken: the peer wrote an impossible index\n");
+	dev_warn_ratelimited(&ch->dev, "broken: the peer wrote an impossible %s\n", what);
 	ivring_conn_abort(ch, IVRING_CHANNEL_BROKEN, -EPROTO);
 }
 
@@ -196,11 +205,14 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 		error = -EPROTO;
 	/* It may have moved on just now: see [L]. */
 	if (error && ivring_conn_peer_epoch(ch) == ch->peer_epoch) {
-		ivring_conn_break(ch);
+		ivring_conn_break(ch, "index");
 		return true;
 	}
+	/* [L]: the index of a later life is not where the last byte was. */
+	if (!ivring_conn_peer_lives(ch, ch->peer_life))
+		return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
 	ivring_conn_set_state(ch, IVRING_CHANNEL_PEER_CLOSED, 0);
-	wake_up_all(&ch->wait);
+	ivring_channel_wake_all(ch);
 	return false;
 }
 
@@ -246,6 +258,25 @@ bool ivring_conn_evaluate(struct ivring_channel *ch)
 }
 
 /**
+ * ivring_conn_fault() - something of the peer's was impossible
+ * @ch: the channel, with its lock held
+ * @what: as for ivring_conn_break()
+ *
+ * A peer that left or restarted may do that, see [L]; any other breaks the channel.
+ *
+ * Return: true when the peer must be told.
+ */
+bool ivring_conn_fault(struct ivring_channel *ch, const char *what)
+{
+	bool announce = ivring_conn_evaluate(ch);
+
+	if (ch->state != IVRING_CHANNEL_CONNECTED)
+		return announce;
+	ivring_conn_break(ch, what);
+	return true;
+}
+
+/**
  * ivring_conn_reset() - the peer's life is over
  * @ch: the channel, with its lock held
  * @error: what the users of a conversation are told
@@ -262,8 +293,11 @@ void ivring_conn_reset(struct ivring_channel *ch, int error)
 		ivring_conn_abort(ch, IVRING_CHANNEL_RESET, error);
 }
 
-/* May a newcomer share the conversation that goes on? */
-static bool ivring_conn_joinable(const struct ivring_channel *ch)
+/**
+ * ivring_conn_joinable() - may a newcomer share the conversation that goes on?
+ * @ch: the channel, with its lock held; one that may not be joined never will be
+ */
+bool ivring_conn_joinable(const struct ivring_channel *ch)
 {
 	if (!ch->users)
 		return false;
@@ -284,7 +318,7 @@ static bool ivring_conn_end(struct ivring_channel *ch)
 	/* Before the wish below: its doorbell must find the channel lingering. */
 	WRITE_ONCE(ch->lingering, true);
 	if (!(ch->flags & IVRING_WIRE_CONN_F_ABORTED)) {
-		ivring_conn_set_flags(ch, IVRING_WIRE_CONN_F_CLOSING);
+		ivring_conn_set_flags(ch, ch->flags | IVRING_WIRE_CONN_F_CLOSING);
 		ivring_tx_arm_drained(&ch->tx);
 	}
 	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
@@ -295,11 +329,11 @@ static bool ivring_conn_end(struct ivring_channel *ch)
 /**
  * ivring_conn_open() - a file was opened
  * @ch: the channel, with its lock held
- * @f: joins the conversation, or starts one
+ * @f: joins the conversation, or starts one: then no older file maps anything
  *
- * Return: true when the peer must be told.
+ * Return: 1 when the peer must be told; 0.
  */
-bool ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
+int ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
 {
 	bool announce = false;
 
@@ -332,9 +366,9 @@ bool ivring_conn_close(struct ivring_channel *ch, struct ivring_file *f)
 	lockdep_assert_held(&ch->lock);
 	list_del(&f->node);
 	if (ch->tx_dir.holder == f)
-		ch->tx_dir.holder = NULL;
+		WRITE_ONCE(ch->tx_dir.holder, NULL);
 	if (ch->rx_dir.holder == f)
-		ch->rx_dir.holder = NULL;
+		WRITE_ONCE(ch->rx_dir.holder, NULL);
 	/* A file of an older conversation has no part in this one. */
 	if (f->conversation != ch->conversation || --ch->users)
 		return false;

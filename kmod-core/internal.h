@@ -3,11 +3,14 @@
  * The core's own structures.
  *
  * Locks, outermost first:
+ *	channel->mapping	which files may map: may sleep. Page faults take it, below
+ *			mmap_lock; who zaps mappings takes i_mmap_rwsem below it
  *	link->lock	the peer's presence and the link's state
  *	channel->lock	a conversation and its private ring indices
- * Both are taken in process context only: an interrupt just wakes and queues
- * work. A direction's busy bit (ivring_dir_lock()) is held by whoever copies
- * data, over page faults and sleeps, and so comes before both.
+ * The last two are taken in process context only: an interrupt just wakes and
+ * queues work. A direction's busy bit (ivring_dir_lock()) is held by whoever copies
+ * data, over page faults and sleeps, and so comes before all of them. It outlasts
+ * even the link, while its holder faults outside of that: see copy.c.
  */
 #ifndef _IVRING_INTERNAL_H
 #define _IVRING_INTERNAL_H
@@ -20,6 +23,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/percpu-refcount.h>
+#include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
@@ -33,15 +37,22 @@
 /* Minors per link: the link's own node and one per channel. */
 #define IVRING_MINORS_PER_LINK	(1 + IVRING_WIRE_CHANNELS_MAX)
 
-/* How often a side with open channels shows that it lives and looks around. */
+/* How often a side with open files shows that it lives and looks around. */
 #define IVRING_TICK_NS		(1000 * NSEC_PER_MSEC)
+/* Long enough for an interrupt that is on its way. */
+#define IVRING_RESCUE_GRACE_NS	(100 * NSEC_PER_MSEC)
 #define IVRING_PEER_TIMEOUT_MS	10000
+/* How much later it is, in jiffies, where too much comes to nothing. */
+#define IVRING_WAKE_LATE	1
+/* Whose end waits this long for somebody inside says for whom. */
+#define IVRING_PATIENCE_MS	10000
 
 enum ivring_channel_stat {
 	IVRING_STAT_TX_BYTES,
 	IVRING_STAT_RX_BYTES,
 	IVRING_STAT_DOORBELLS_SENT,
 	IVRING_STAT_DOORBELLS_SUPPRESSED,
+	IVRING_STAT_STALLS,
 	IVRING_STAT_SLEEPS,
 	IVRING_STAT_SPINS,
 	IVRING_STAT_SPINS_PAID,
@@ -65,17 +76,23 @@ struct ivring_file {
 	struct file *file;
 	struct list_head node;		/* in channel->files */
 	u64 conversation;		/* the one it was opened for */
-	bool zapped;			/* see ivring_channel_zap() */
+	bool exclusive;			/* with O_EXCL */
+	bool zapped;			/* maps nothing any more, see ivring_channel_zap() */
 };
 
 /* What one direction of a channel needs besides its ring. */
 struct ivring_dir {
 	unsigned long busy;		/* bit 0: see ivring_dir_lock() */
 	wait_queue_head_t busy_wait;
+	struct ivring_copy *outside;	/* whose busy bit it is, see ivring_copy_fault_in() */
+	pid_t file_pid;			/* who moves a file, for the log */
 	struct ivring_file *holder;	/* of a reserved or peeked span */
 	u64 held;			/* bytes of that span */
 	unsigned int sleepers;
 	bool polled;			/* poll(2) was used: wake for any progress */
+	s64 looked;			/* channel->interrupts at the last look at its index */
+	u64 ticked;			/* the peer's index at the last tick, see */
+	bool overdue;			/* ivring_dir_tick(), and: a doorbell is owed */
 	struct ivring_spin spin;
 	u64 chunk;			/* bytes of the next copy, 0: as many as allowed */
 };
@@ -93,6 +110,26 @@ struct ivring_piece {
 };
 
 /**
+ * struct ivring_copy - a read or a write, or a file's, under way
+ * @f: the channel's file
+ * @iter: from or to where, advances; NULL: it is a file
+ * @tx: which direction
+ * @inside: the link, by ivring_link_enter()
+ * @locked: the direction, by ivring_dir_lock()
+ * @fruitless: page faults in a row that helped nothing
+ * @left: bytes in @iter at the last one
+ */
+struct ivring_copy {
+	struct ivring_file *f;
+	struct iov_iter *iter;
+	bool tx;
+	bool inside;
+	bool locked;
+	unsigned int fruitless;
+	size_t left;
+};
+
+/**
  * struct ivring_channel - one channel of a link
  * @dev: the device node, holds a reference on @link
  * @cdev: its character device
@@ -102,9 +139,13 @@ struct ivring_piece {
  * @peer: the peer's half
  * @tx_data: data of the produced ring, mapped twice in a row
  * @rx_data: data of the consumed ring, likewise
- * @lock: protects all that follows, but for the busy bits and @interrupts
+ * @mapping: page faults map while they hold it for reading; whoever holds it for
+ *	writing, to open, may begin a conversation
+ * @lock: protects all that follows, but for the busy bits, @late_wake and @interrupts
  * @files: struct ivring_file, open here, of whatever conversation
  * @users: those of them that belong to the present conversation
+ * @copying: who copies from or to a ring right now, see ivring_copy_pin()
+ * @openers: who waits for these to end, on @copied
  * @exclusive: opened with O_EXCL
  * @lingering: closed here, but the peer still reads what was sent
  * @started: this conversation's epoch is published
@@ -123,6 +164,9 @@ struct ivring_piece {
  * @tx_dir: its waiting and ownership
  * @rx_dir: likewise
  * @wait: whoever waits for data, space or the handshake
+ * @wakes: of looks at indices that moved, since an event held
+ * @late_wake: what takes the place of wakes when there are too many
+ * @tick_wakes: times the link's tick woke @wait
  * @interrupts: times an interrupt may have concerned this channel
  * @stats: counters, indexed by enum ivring_channel_stat
  */
@@ -136,10 +180,14 @@ struct ivring_channel {
 	const struct ivring_wire_conn *peer;
 	void *tx_data;
 	void *rx_data;
+	struct rw_semaphore mapping;
 
 	spinlock_t lock;
 	struct list_head files;
 	unsigned int users;
+	unsigned int copying;
+	unsigned int openers;
+	wait_queue_head_t copied;
 	bool exclusive;
 	bool lingering;
 	bool started;
@@ -158,6 +206,9 @@ struct ivring_channel {
 	struct ivring_dir rx_dir;
 
 	wait_queue_head_t wait;
+	unsigned int wakes;
+	struct delayed_work late_wake;
+	unsigned int tick_wakes;
 	atomic64_t interrupts;
 	u64 stats[IVRING_CHANNEL_STATS];
 };
@@ -176,7 +227,7 @@ struct ivring_channel {
  * @nodes: device nodes that exist
  * @users: whoever may touch @map or call the transport
  * @users_gone: completes when the last of them left
- * @memory_type: IVRING_MEMORY_*
+ * @memory_type: IVRING_MEMORY_*, of all kernel mappings
  * @memory_mbps: speed of @map as measured at registration
  * @epoch: number of this side's life
  * @lock: protects all that follows
@@ -195,10 +246,10 @@ struct ivring_channel {
  * @peer_timeout_ms: how long a heartbeat may stop, 0: for ever
  * @peer_heartbeat: last value seen
  * @peer_heartbeat_ns: when it last changed
- * @open_files: open channel nodes
+ * @open_files: open nodes, of the link and its channels
  * @wait: whoever waits for a change of @state
  * @work: evaluates the handshake
- * @tick: heartbeat, and safety net for lost announcements
+ * @tick: heartbeat, and safety net for lost doorbells
  * @stats: counters, indexed by enum ivring_link_stat
  */
 struct ivring_link {
@@ -237,7 +288,7 @@ struct ivring_link {
 	unsigned int open_files;
 
 	wait_queue_head_t wait;
-	struct work_struct work;
+	struct delayed_work work;
 	struct delayed_work tick;
 	atomic64_t stats[IVRING_LINK_STATS];
 };
@@ -268,7 +319,9 @@ static inline void ivring_link_leave(struct ivring_link *link)
 int ivring_memory_map(struct ivring_link *link);
 void ivring_memory_unmap(struct ivring_link *link);
 void ivring_memory_probe(struct ivring_link *link);
-struct page **ivring_memory_pages(const struct ivring_channel *ch, bool tx, u64 offset);
+void *ivring_memory_vmap(const struct ivring_link_params *params, unsigned long first,
+			 unsigned long count, unsigned int times);
+struct page **ivring_memory_pages(const struct ivring_channel *ch, u64 offset);
 
 /* file.c: files through a channel */
 int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x);
@@ -280,17 +333,24 @@ u32 ivring_tune_spin_max(const struct ivring_channel *ch);
 
 /* conn.c: conversations; all with channel->lock held */
 void ivring_conn_forget(struct ivring_channel *ch);
-bool ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f);
+bool ivring_conn_joinable(const struct ivring_channel *ch);
+int ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f);
 bool ivring_conn_close(struct ivring_channel *ch, struct ivring_file *f);
 bool ivring_conn_evaluate(struct ivring_channel *ch);
 void ivring_conn_reset(struct ivring_channel *ch, int error);
-void ivring_conn_break(struct ivring_channel *ch);
+void ivring_conn_break(struct ivring_channel *ch, const char *what);
+bool ivring_conn_fault(struct ivring_channel *ch, const char *what);
 
 /* channel.c: waiting and moving data */
-int ivring_dir_lock(struct ivring_dir *dir, s64 timeout_ns);
+int ivring_file_error(const struct ivring_file *f);
+void ivring_channel_ring(struct ivring_channel *ch);
+void ivring_channel_moved_on(struct ivring_channel *ch, bool tx, bool rx);
+void ivring_channel_late_wake(struct work_struct *work);
+bool ivring_channel_tick(struct ivring_channel *ch);
+int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 timeout_ns);
 void ivring_dir_unlock(struct ivring_dir *dir);
 int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w);
-__poll_t ivring_channel_poll(struct ivring_file *f);
+__poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted);
 int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span);
 int ivring_channel_commit(struct ivring_file *f, const struct ivring_span *span);
 int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span);
@@ -303,6 +363,26 @@ int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_pi
 ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool nonblock);
 ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool nonblock);
 
+/* It may be over for whoever waits, also for another user of a direction. */
+static inline void ivring_channel_wake_all(struct ivring_channel *ch)
+{
+	wake_up_all(&ch->wait);
+	wake_up_all(&ch->tx_dir.busy_wait);
+	wake_up_all(&ch->rx_dir.busy_wait);
+}
+
+/* copy.c: to and from user memory */
+int ivring_copy_begin(struct ivring_copy *c, struct ivring_file *f, struct iov_iter *iter, bool tx);
+int ivring_copy_lock(struct ivring_copy *c, s64 timeout_ns);
+void ivring_copy_end(struct ivring_copy *c);
+bool ivring_copy_pin(struct ivring_copy *c);
+void ivring_copy_unpin(struct ivring_copy *c);
+size_t ivring_copy_some(struct ivring_copy *c, void *ring, size_t len);
+int ivring_copy_go_outside(struct ivring_copy *c);
+int ivring_copy_come_back(struct ivring_copy *c);
+int ivring_copy_fault_in(struct ivring_copy *c, size_t len);
+void ivring_dir_take_back(struct ivring_dir *dir);
+
 /* chardev.c */
 extern const struct file_operations ivring_link_fops;
 extern const struct file_operations ivring_channel_fops;
@@ -312,5 +392,6 @@ void ivring_channel_zap(struct ivring_channel *ch);
 extern const struct attribute_group *ivring_link_groups[];
 extern const struct attribute_group *ivring_channel_groups[];
 const char *ivring_link_state_name(u32 state);
+const char *ivring_channel_state_name(u32 state);
 
 #endif /* _IVRING_INTERNAL_H */

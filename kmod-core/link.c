@@ -5,8 +5,8 @@
  * Each side publishes its presence in its own struct ivring_wire_side and reads
  * the peer's. Doorbells may be lost and the peer may stop at any instruction,
  * so nothing here waits for the peer: on every interrupt of vector 0, on every
- * open and once a second while channels are open, ivring_link_evaluate() looks
- * at what is there and moves on.
+ * open and once a second while files are open, ivring_link_evaluate() looks at
+ * what is there and moves on, and ivring_channel_tick() sees to who waits for data.
  */
 #include <linux/idr.h>
 #include <linux/module.h>
@@ -42,7 +42,7 @@ void ivring_link_announce(struct ivring_link *link)
 /**
  * ivring_link_interrupt() - the peer rang
  * @link: the link
- * @vector: which doorbell
+ * @vector: which doorbell; one that this side has not is nobody's
  *
  * Any context but NMI. The transport stops calling before it unregisters.
  */
@@ -53,6 +53,8 @@ void ivring_link_interrupt(struct ivring_link *link, u32 vector)
 	u32 c;
 
 	trace_ivring_interrupt(link, vector);
+	if (vector >= vectors)
+		return;
 	atomic64_inc(&link->stats[IVRING_STAT_LINK_INTERRUPTS]);
 	for (c = 0; c < link->geo.channels; c++) {
 		struct ivring_channel *ch = link->channels[c];
@@ -65,26 +67,58 @@ void ivring_link_interrupt(struct ivring_link *link, u32 vector)
 		work |= READ_ONCE(ch->lingering);
 	}
 	if (work)
-		schedule_work(&link->work);
+		schedule_delayed_work(&link->work, 0);
 }
 EXPORT_SYMBOL_GPL(ivring_link_interrupt);
 
+/* ---- this side's presence ---- */
+
+/* Take back whatever an earlier life left, so that the peer sees this side down. */
+static void ivring_side_clear(struct ivring_link *link)
+{
+	u32 c;
+
+	WRITE_ONCE(link->own->state, cpu_to_le32(IVRING_WIRE_SIDE_DOWN));
+	WRITE_ONCE(link->own->epoch, 0);
+	/* Pairs with the virt_rmb() in ivring_peer_read(). */
+	virt_wmb();
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		spin_lock(&ch->lock);
+		ivring_conn_forget(ch);
+		spin_unlock(&ch->lock);
+	}
+}
+
+static void ivring_side_publish(struct ivring_link *link)
+{
+	struct ivring_wire_side *s = link->own;
+
+	WRITE_ONCE(s->id, cpu_to_le32(link->params.id));
+	WRITE_ONCE(s->vectors, cpu_to_le32(link->params.vectors));
+	WRITE_ONCE(s->version, cpu_to_le32(IVRING_WIRE_VERSION));
+	WRITE_ONCE(s->version_min, cpu_to_le32(IVRING_WIRE_VERSION_MIN));
+	WRITE_ONCE(s->reserved0, 0);
+	/* Whatever a mad peer of an earlier life wrote here. */
+	memset(s->reserved1, 0, sizeof(s->reserved1));
+	memset(s->reserved2, 0, sizeof(s->reserved2));
+	WRITE_ONCE(s->features, 0);
+	WRITE_ONCE(s->heartbeat, cpu_to_le64(link->heartbeat));
+	WRITE_ONCE(s->state, cpu_to_le32(IVRING_WIRE_SIDE_READY));
+	/* Pairs with the acquire in ivring_peer_read(). */
+	virt_store_release(&s->epoch, cpu_to_le64(link->epoch));
+	/*
+	 * Both sides publish, then look: full barrier, so that one of them sees
+	 * the other. Pairs with the same line on the other side.
+	 */
+	virt_mb();
+}
+
 /* ---- the peer's presence ---- */
 
-struct ivring_peer {
-	u64 epoch;
-	u64 features;
-	u64 heartbeat;
-	u32 state;
-	u32 id;
-	u32 vectors;
-	u32 version;
-	u32 version_min;
-	bool reserved_ok;
-};
-
 /* Copy the peer's fields out, all of the same life: retry while it restarts. */
-static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_peer *p)
+static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_wire_peer *p)
 {
 	int tries = 3;
 
@@ -107,15 +141,12 @@ static void ivring_peer_read(const struct ivring_wire_side *s, struct ivring_pee
 		p->epoch = 0;
 }
 
-/* Does what the peer says of itself make sense, whatever version it speaks? */
-static bool ivring_peer_sane(const struct ivring_link *link, const struct ivring_peer *p)
+static bool ivring_peer_sane(const struct ivring_link *link, const struct ivring_wire_peer *p)
 {
-	return p->reserved_ok && p->version_min <= p->version && p->id <= IVRING_WIRE_ID_MAX &&
-	       p->id != link->params.id && p->vectors >= 1 &&
-	       p->vectors <= (link->peer_bells ?: IVRING_WIRE_VECTORS_MAX);
+	return ivring_wire_peer_ok(p, link->params.id, link->peer_bells);
 }
 
-static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring_peer *p)
+static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring_wire_peer *p)
 {
 	if (link->dead)
 		return IVRING_LINK_DEAD;
@@ -143,7 +174,7 @@ static bool ivring_peer_owes_heartbeat(struct ivring_link *link)
 	return false;
 }
 
-static void ivring_peer_check_heartbeat(struct ivring_link *link, const struct ivring_peer *p)
+static void ivring_peer_check_heartbeat(struct ivring_link *link, const struct ivring_wire_peer *p)
 {
 	u64 now = ktime_get_ns();
 	u64 timeout = link->peer_timeout_ms * (u64)NSEC_PER_MSEC;
@@ -159,7 +190,8 @@ static void ivring_peer_check_heartbeat(struct ivring_link *link, const struct i
 	}
 }
 
-static void ivring_link_log_state(struct ivring_link *link, const struct ivring_peer *p, u32 old)
+static void ivring_link_log_state(struct ivring_link *link, const struct ivring_wire_peer *p,
+				  u32 old)
 {
 	switch (link->state) {
 	case IVRING_LINK_MISMATCH:
@@ -205,20 +237,15 @@ static void ivring_link_wake_all(struct ivring_link *link)
 {
 	u32 c;
 
-	for (c = 0; c < link->geo.channels; c++) {
-		struct ivring_channel *ch = link->channels[c];
-
-		wake_up_all(&ch->wait);
-		wake_up_all(&ch->tx_dir.busy_wait);
-		wake_up_all(&ch->rx_dir.busy_wait);
-	}
+	for (c = 0; c < link->geo.channels; c++)
+		ivring_channel_wake_all(link->channels[c]);
 	wake_up_all(&link->wait);
 }
 
 /* Caller holds link->lock. True when something changed that the peer should see. */
 static bool __ivring_link_evaluate(struct ivring_link *link)
 {
-	struct ivring_peer p;
+	struct ivring_wire_peer p;
 	u64 old_epoch = link->peer_epoch;
 	u32 old = link->state;
 
@@ -276,7 +303,7 @@ void ivring_link_evaluate(struct ivring_link *link)
 
 static void ivring_link_work(struct work_struct *work)
 {
-	struct ivring_link *link = container_of(work, struct ivring_link, work);
+	struct ivring_link *link = container_of(to_delayed_work(work), struct ivring_link, work);
 
 	if (!ivring_link_enter(link))
 		return;
@@ -284,14 +311,16 @@ static void ivring_link_work(struct work_struct *work)
 	ivring_link_leave(link);
 }
 
-static void ivring_link_schedule_tick(struct ivring_link *link)
+static void ivring_link_schedule_tick(struct ivring_link *link, u64 ns)
 {
-	schedule_delayed_work(&link->tick, nsecs_to_jiffies(IVRING_TICK_NS));
+	schedule_delayed_work(&link->tick, nsecs_to_jiffies(ns));
 }
 
 static void ivring_link_tick(struct work_struct *work)
 {
 	struct ivring_link *link = container_of(to_delayed_work(work), struct ivring_link, tick);
+	bool soon = false;
+	u32 c;
 
 	if (!ivring_link_enter(link))
 		return;
@@ -299,23 +328,25 @@ static void ivring_link_tick(struct work_struct *work)
 	WRITE_ONCE(link->own->heartbeat, cpu_to_le64(++link->heartbeat));
 	spin_unlock(&link->lock);
 	ivring_link_evaluate(link);
+	for (c = 0; c < link->geo.channels; c++)
+		soon |= ivring_channel_tick(link->channels[c]);
 	if (READ_ONCE(link->open_files) || ivring_peer_owes_heartbeat(link))
-		ivring_link_schedule_tick(link);
+		ivring_link_schedule_tick(link, soon ? IVRING_RESCUE_GRACE_NS : IVRING_TICK_NS);
 	ivring_link_leave(link);
 }
 
 void ivring_link_file_opened(struct ivring_link *link)
 {
 	spin_lock(&link->lock);
-	link->open_files++;
+	WRITE_ONCE(link->open_files, link->open_files + 1);
 	spin_unlock(&link->lock);
-	ivring_link_schedule_tick(link);
+	ivring_link_schedule_tick(link, IVRING_TICK_NS);
 }
 
 void ivring_link_file_closed(struct ivring_link *link)
 {
 	spin_lock(&link->lock);
-	link->open_files--;
+	WRITE_ONCE(link->open_files, link->open_files - 1);
 	spin_unlock(&link->lock);
 }
 
@@ -326,11 +357,12 @@ void ivring_link_file_closed(struct ivring_link *link)
  */
 void ivring_link_peer_join(struct ivring_link *link, u32 bells)
 {
+	dev_dbg(&link->dev, "a peer with %u doorbells\n", bells);
 	spin_lock(&link->lock);
 	link->peer_present = true;
 	link->peer_bells = bells;
 	spin_unlock(&link->lock);
-	schedule_work(&link->work);
+	schedule_delayed_work(&link->work, 0);
 }
 EXPORT_SYMBOL_GPL(ivring_link_peer_join);
 
@@ -344,6 +376,7 @@ void ivring_link_peer_leave(struct ivring_link *link)
 {
 	if (!ivring_link_enter(link))
 		return;
+	dev_dbg(&link->dev, "the peer is gone\n");
 	spin_lock(&link->lock);
 	link->peer_present = false;
 	link->gone_epoch = le64_to_cpu(READ_ONCE(link->peer->epoch));
@@ -359,6 +392,13 @@ u32 ivring_link_number(const struct ivring_link *link)
 }
 EXPORT_SYMBOL_GPL(ivring_link_number);
 
+static void ivring_link_new_epoch(struct ivring_link *link)
+{
+	do {
+		link->epoch = get_random_u64();
+	} while (!link->epoch);
+}
+
 void ivring_link_get_info(struct ivring_link *link, struct ivring_link_info *info)
 {
 	memset(info, 0, sizeof(*info));
@@ -366,64 +406,20 @@ void ivring_link_get_info(struct ivring_link *link, struct ivring_link_info *inf
 	info->link = link->number;
 	info->region_size = link->geo.region_size;
 	info->ring_size = link->geo.ring_size;
-	info->epoch = link->epoch;
 	info->channels = link->geo.channels;
-	info->side = link->params.side;
-	info->id = link->params.id;
 	info->vectors = link->params.vectors;
 	info->memory_type = link->memory_type;
 	memcpy(info->label, link->geo.label, sizeof(info->label));
 	spin_lock(&link->lock);
+	info->epoch = link->epoch;
+	info->side = link->params.side;
+	info->id = link->params.id;
 	info->peer_epoch = link->peer_epoch;
 	info->peer_id = link->peer_id;
 	info->peer_vectors = link->peer_vectors;
 	info->state = link->state;
 	info->wire_version = link->wire_version;
 	spin_unlock(&link->lock);
-}
-
-/* ---- this side's presence ---- */
-
-/* Take back whatever an earlier life left, so that the peer sees this side down. */
-static void ivring_side_clear(struct ivring_link *link)
-{
-	u32 c;
-
-	WRITE_ONCE(link->own->state, cpu_to_le32(IVRING_WIRE_SIDE_DOWN));
-	WRITE_ONCE(link->own->epoch, 0);
-	/* Pairs with the virt_rmb() in ivring_peer_read(). */
-	virt_wmb();
-	for (c = 0; c < link->geo.channels; c++) {
-		struct ivring_channel *ch = link->channels[c];
-
-		spin_lock(&ch->lock);
-		ivring_conn_forget(ch);
-		spin_unlock(&ch->lock);
-	}
-}
-
-static void ivring_side_publish(struct ivring_link *link)
-{
-	struct ivring_wire_side *s = link->own;
-
-	WRITE_ONCE(s->id, cpu_to_le32(link->params.id));
-	WRITE_ONCE(s->vectors, cpu_to_le32(link->params.vectors));
-	WRITE_ONCE(s->version, cpu_to_le32(IVRING_WIRE_VERSION));
-	WRITE_ONCE(s->version_min, cpu_to_le32(IVRING_WIRE_VERSION_MIN));
-	WRITE_ONCE(s->reserved0, 0);
-	/* Whatever a mad peer of an earlier life wrote here. */
-	memset(s->reserved1, 0, sizeof(s->reserved1));
-	memset(s->reserved2, 0, sizeof(s->reserved2));
-	WRITE_ONCE(s->features, 0);
-	WRITE_ONCE(s->heartbeat, 0);
-	WRITE_ONCE(s->state, cpu_to_le32(IVRING_WIRE_SIDE_READY));
-	/* Pairs with the acquire in ivring_peer_read(). */
-	virt_store_release(&s->epoch, cpu_to_le64(link->epoch));
-	/*
-	 * Both sides publish, then look: full barrier, so that one of them sees
-	 * the other. Pairs with the same line on the other side.
-	 */
-	virt_mb();
 }
 
 /**
@@ -435,8 +431,8 @@ static void ivring_side_publish(struct ivring_link *link)
  */
 void ivring_link_start(struct ivring_link *link)
 {
-	ivring_side_publish(link);
 	spin_lock(&link->lock);
+	ivring_side_publish(link);
 	link->started = true;
 	spin_unlock(&link->lock);
 	if (!ivring_link_enter(link))
@@ -454,7 +450,9 @@ EXPORT_SYMBOL_GPL(ivring_link_start);
  */
 void ivring_link_shutdown(struct ivring_link *link)
 {
+	spin_lock(&link->lock);
 	ivring_side_clear(link);
+	spin_unlock(&link->lock);
 	ivring_link_announce(link);
 }
 EXPORT_SYMBOL_GPL(ivring_link_shutdown);
@@ -495,7 +493,7 @@ static int ivring_link_read_geometry(const struct ivring_link_params *params,
 	sb = kmalloc(sizeof(*sb), GFP_KERNEL);
 	if (!sb)
 		return -ENOMEM;
-	page = vmap(params->pages, 1, VM_MAP, PAGE_KERNEL);
+	page = ivring_memory_vmap(params, 0, 1, 1);
 	if (!page) {
 		kfree(sb);
 		return -ENOMEM;
@@ -512,15 +510,13 @@ static void ivring_link_init(struct ivring_link *link, const struct ivring_link_
 {
 	link->params = *params;
 	link->geo = *geo;
-	do {
-		link->epoch = get_random_u64();
-	} while (!link->epoch);
+	ivring_link_new_epoch(link);
 	link->peer_timeout_ms = IVRING_PEER_TIMEOUT_MS;
 	link->peer_present = !params->peer_known;
 	init_completion(&link->users_gone);
 	spin_lock_init(&link->lock);
 	init_waitqueue_head(&link->wait);
-	INIT_WORK(&link->work, ivring_link_work);
+	INIT_DELAYED_WORK(&link->work, ivring_link_work);
 	INIT_DELAYED_WORK(&link->tick, ivring_link_tick);
 
 	device_initialize(&link->dev);
@@ -547,7 +543,7 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 		goto err_free;
 	ret = percpu_ref_init(&link->users, ivring_link_users_gone, 0, GFP_KERNEL);
 	if (ret)
-		goto err_free_channels;
+		goto err_free;
 	ret = ida_alloc_max(&ivring_link_ida, IVRING_LINKS_MAX - 1, GFP_KERNEL);
 	if (ret < 0)
 		goto err_exit_ref;
@@ -563,9 +559,8 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 
 err_exit_ref:
 	percpu_ref_exit(&link->users);
-err_free_channels:
-	kfree(link->channels);
 err_free:
+	kfree(link->channels);
 	kfree(link);
 	return ERR_PTR(ret);
 }
@@ -583,11 +578,14 @@ static int ivring_channel_alloc(struct ivring_link *link, u32 index)
 	ch->rx.size = link->geo.ring_size;
 	ch->tx.window = ivring_tune_window(link->geo.ring_size);
 	ch->spin_max_ns = U32_MAX;
+	init_rwsem(&ch->mapping);
+	init_waitqueue_head(&ch->copied);
 	spin_lock_init(&ch->lock);
 	INIT_LIST_HEAD(&ch->files);
 	init_waitqueue_head(&ch->wait);
 	init_waitqueue_head(&ch->tx_dir.busy_wait);
 	init_waitqueue_head(&ch->rx_dir.busy_wait);
+	INIT_DELAYED_WORK(&ch->late_wake, ivring_channel_late_wake);
 
 	device_initialize(&ch->dev);
 	get_device(&link->dev);
@@ -638,16 +636,9 @@ static void ivring_link_del_nodes(struct ivring_link *link)
 	link->nodes = 0;
 }
 
-/*
- * Nodes may be open from the moment they exist. Those who may be inside: system
- * calls (also asleep, also in the middle of a copy), page faults of user
- * mappings, the work and the tick. All enter by ivring_link_enter(), which fails
- * from here on; sleepers wake with ENODEV. A copy from or to memory whose own
- * page faults hang (userfaultfd, a dead network file system) hangs this, too.
- */
-static void ivring_link_shut(struct ivring_link *link)
+static void ivring_link_die(struct ivring_link *link)
 {
-	u32 c, old;
+	u32 old;
 
 	spin_lock(&link->lock);
 	old = link->state;
@@ -655,13 +646,52 @@ static void ivring_link_shut(struct ivring_link *link)
 	WRITE_ONCE(link->state, IVRING_LINK_DEAD);
 	trace_ivring_link_state(link, old);
 	spin_unlock(&link->lock);
-	ivring_link_shutdown(link);
+}
+
+static void ivring_dir_tell_culprit(const struct ivring_channel *ch, const struct ivring_dir *dir)
+{
+	pid_t pid = READ_ONCE(dir->file_pid);
+
+	if (pid)
+		dev_warn(&ch->dev,
+			 "the link's end waits for process %d, which waits for a file in %s_FILE\n",
+			 pid, dir == &ch->tx_dir ? "SEND" : "RECV");
+}
+
+/* Nobody enters any more, and who is inside leaves; he was told why before. */
+static void ivring_link_expel(struct ivring_link *link)
+{
+	u32 c;
 
 	percpu_ref_kill(&link->users);
 	ivring_link_wake_all(link);
+	if (wait_for_completion_timeout(&link->users_gone, msecs_to_jiffies(IVRING_PATIENCE_MS)))
+		return;
+	for (c = 0; c < link->geo.channels; c++) {
+		ivring_dir_tell_culprit(link->channels[c], &link->channels[c]->tx_dir);
+		ivring_dir_tell_culprit(link->channels[c], &link->channels[c]->rx_dir);
+	}
 	wait_for_completion(&link->users_gone);
-	cancel_work_sync(&link->work);
+}
+
+/*
+ * Nodes may be open from the moment they exist. Those who may be inside: system
+ * calls (also asleep, also in the middle of a copy), page faults of user
+ * mappings, the work and the tick. All enter by ivring_link_enter(), which fails
+ * from here on; sleepers wake with ENODEV. Nobody inside waits for user memory, see
+ * copy.c; but SEND_FILE and RECV_FILE wait for the file, and then this does, too.
+ */
+static void ivring_link_shut(struct ivring_link *link)
+{
+	u32 c;
+
+	ivring_link_die(link);
+	ivring_link_shutdown(link);
+	ivring_link_expel(link);
+	cancel_delayed_work_sync(&link->work);
 	cancel_delayed_work_sync(&link->tick);
+	for (c = 0; c < link->geo.channels; c++)
+		cancel_delayed_work_sync(&link->channels[c]->late_wake);
 
 	ivring_link_del_nodes(link);
 	for (c = 0; c < link->geo.channels; c++)
@@ -706,8 +736,14 @@ struct ivring_link *ivring_link_register(const struct ivring_link_params *params
 	ivring_side_clear(link);
 	ivring_memory_probe(link);
 	ret = ivring_link_add_nodes(link);
-	if (!ret)
-		return link;
+	if (ret)
+		goto err_shut;
+	dev_dbg(&link->dev, "%s, side %u, ID %u, %llu bytes, %u channels, %u vectors, %u MB/s\n",
+		link->params.ops->name, link->params.side, link->params.id, geo.region_size,
+		geo.channels, link->params.vectors, link->memory_mbps);
+	return link;
+
+err_shut:
 	ivring_link_shut(link);
 err_put:
 	ivring_link_put(link);
@@ -726,6 +762,7 @@ EXPORT_SYMBOL_GPL(ivring_link_register);
  */
 void ivring_link_unregister(struct ivring_link *link)
 {
+	dev_dbg(&link->dev, "ends\n");
 	ivring_link_shut(link);
 	ivring_link_put(link);
 }

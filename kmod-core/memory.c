@@ -21,29 +21,48 @@
 #define IVRING_PROBE_TRIES	3
 #define IVRING_PROBE_SLOW_MBPS	100
 
+#define IVRING_MEMORY_CURE \
+	"transfers will crawl; boot without \"nopat\" and report this with the machine's PAT and MTRR settings"
+
 static unsigned long ivring_memory_ring_start(const struct ivring_wire_geometry *g, u32 c,
 					      u32 producer)
 {
 	return (g->data_offset + (IVRING_WIRE_SIDES * c + producer) * g->ring_size) >> PAGE_SHIFT;
 }
 
+/**
+ * ivring_memory_vmap() - map a piece of a region
+ * @params: whose region
+ * @first: index of the first page
+ * @count: pages
+ * @times: how often they appear in a row
+ *
+ * Return: the address, for vunmap(), or NULL.
+ */
+void *ivring_memory_vmap(const struct ivring_link_params *params, unsigned long first,
+			 unsigned long count, unsigned int times)
+{
+	struct page **list;
+	unsigned int i;
+	void *addr;
+
+	if (times == 1)
+		return vmap(params->pages + first, count, VM_MAP, PAGE_KERNEL);
+	list = kvmalloc_array(times * count, sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return NULL;
+	for (i = 0; i < times; i++)
+		memcpy(list + i * count, params->pages + first, count * sizeof(*list));
+	addr = vmap(list, times * count, VM_MAP, PAGE_KERNEL);
+	kvfree(list);
+	return addr;
+}
+
 /* One ring's data, twice in a row. */
 static void *ivring_memory_map_ring(struct ivring_link *link, u32 c, u32 producer)
 {
-	struct page **pages = link->params.pages +
-			      ivring_memory_ring_start(&link->geo, c, producer);
-	unsigned long count = link->geo.ring_size >> PAGE_SHIFT;
-	struct page **list;
-	void *data;
-
-	list = kvmalloc_array(2 * count, sizeof(*list), GFP_KERNEL);
-	if (!list)
-		return NULL;
-	memcpy(list, pages, count * sizeof(*list));
-	memcpy(list + count, pages, count * sizeof(*list));
-	data = vmap(list, 2 * count, VM_MAP, PAGE_KERNEL);
-	kvfree(list);
-	return data;
+	return ivring_memory_vmap(&link->params, ivring_memory_ring_start(&link->geo, c, producer),
+				  link->geo.ring_size >> PAGE_SHIFT, 2);
 }
 
 static int ivring_memory_map_channel(struct ivring_link *link, u32 c)
@@ -78,7 +97,7 @@ int ivring_memory_map(struct ivring_link *link)
 	u32 c;
 
 	/* All before the data, whatever order the areas have. */
-	link->map = vmap(link->params.pages, g->data_offset >> PAGE_SHIFT, VM_MAP, PAGE_KERNEL);
+	link->map = ivring_memory_vmap(&link->params, 0, g->data_offset >> PAGE_SHIFT, 1);
 	if (!link->map)
 		return -ENOMEM;
 	link->own = link->map + g->side_offset + side * sizeof(*link->own);
@@ -104,34 +123,63 @@ void ivring_memory_unmap(struct ivring_link *link)
 	link->map = NULL;
 }
 
-/* The pages from @offset of a ring's data on, for a mapping in user space. */
-struct page **ivring_memory_pages(const struct ivring_channel *ch, bool tx, u64 offset)
+/*
+ * The region's page behind @offset of a channel's node: the produced ring's data
+ * twice, the consumed one's twice.
+ */
+static unsigned long ivring_memory_index(const struct ivring_channel *ch, u64 offset)
 {
-	const struct ivring_link *link = ch->link;
-	u32 producer = tx ? link->params.side : !link->params.side;
+	const struct ivring_wire_geometry *g = &ch->link->geo;
+	u32 side = ch->link->params.side;
+	u64 map_size = 2 * g->ring_size;
 
-	offset &= link->geo.ring_size - 1;
-	return link->params.pages + ivring_memory_ring_start(&link->geo, ch->index, producer) +
-	       (offset >> PAGE_SHIFT);
+	return ivring_memory_ring_start(g, ch->index, offset < map_size ? side : !side) +
+	       ((offset & (g->ring_size - 1)) >> PAGE_SHIFT);
+}
+
+/* The pages from @offset of a channel's node on, for a mapping in user space. */
+struct page **ivring_memory_pages(const struct ivring_channel *ch, u64 offset)
+{
+	return ch->link->params.pages + ivring_memory_index(ch, offset);
 }
 
 /*
- * On x86 a kernel PTE without PWT, PCD and PAT selects PAT entry 0, which Linux
- * keeps at write-back (Documentation/x86/pat.rst).
+ * On x86 a PTE without PWT, PCD and PAT selects PAT entry 0, which Linux keeps
+ * at write-back (Documentation/x86/pat.rst).
  */
+static u32 ivring_memory_pte_type(pte_t pte)
+{
+#ifdef CONFIG_X86
+	return pte_flags(pte) & (_PAGE_PWT | _PAGE_PCD | _PAGE_PAT) ?
+	       IVRING_MEMORY_UNCACHED : IVRING_MEMORY_WB;
+#else
+	return IVRING_MEMORY_UNKNOWN;
+#endif
+}
+
 static u32 ivring_memory_type(const void *addr)
 {
 #ifdef CONFIG_X86
 	unsigned int level;
 	pte_t *pte = lookup_address((unsigned long)addr, &level);
 
-	if (!pte || level != PG_LEVEL_4K)
-		return IVRING_MEMORY_UNKNOWN;
-	return pte_flags(*pte) & (_PAGE_PWT | _PAGE_PCD | _PAGE_PAT) ?
-	       IVRING_MEMORY_UNCACHED : IVRING_MEMORY_WB;
-#else
-	return IVRING_MEMORY_UNKNOWN;
+	if (pte && level == PG_LEVEL_4K)
+		return ivring_memory_pte_type(*pte);
 #endif
+	return IVRING_MEMORY_UNKNOWN;
+}
+
+/* All that was mapped at once has one type: look at the first page of each mapping. */
+static u32 ivring_memory_type_all(const struct ivring_link *link)
+{
+	u32 c, type = ivring_memory_type(link->map);
+
+	for (c = 0; c < link->geo.channels && type == IVRING_MEMORY_WB; c++) {
+		type = ivring_memory_type(link->channels[c]->tx_data);
+		if (type == IVRING_MEMORY_WB)
+			type = ivring_memory_type(link->channels[c]->rx_data);
+	}
+	return type;
 }
 
 /*
@@ -160,13 +208,13 @@ static u32 ivring_memory_speed(struct ivring_link *link)
  */
 void ivring_memory_probe(struct ivring_link *link)
 {
-	link->memory_type = ivring_memory_type(link->map);
+	link->memory_type = ivring_memory_type_all(link);
 	link->memory_mbps = ivring_memory_speed(link);
 	if (link->memory_type == IVRING_MEMORY_UNCACHED)
 		dev_warn(&link->dev,
-			 "shared memory is mapped uncached: transfers will crawl; boot without \"nopat\" and report this with the machine's PAT and MTRR settings\n");
+			 "shared memory is mapped uncached: " IVRING_MEMORY_CURE "\n");
 	else if (link->memory_mbps < IVRING_PROBE_SLOW_MBPS)
 		dev_warn(&link->dev,
-			 "shared memory reads and writes at %u MB/s only: is the VM's CPU busy, or the memory swapped or remote?\n",
+			 "shared memory reads and writes at %u MB/s only: is the CPU busy, or the memory remote? A VM with passed-through devices may obey its MTRRs: have the BAR above 4 GiB\n",
 			 link->memory_mbps);
 }

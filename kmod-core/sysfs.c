@@ -36,6 +36,11 @@ const char *ivring_link_state_name(u32 state)
 	return ivring_link_states[state];
 }
 
+const char *ivring_channel_state_name(u32 state)
+{
+	return ivring_channel_states[state];
+}
+
 /* ---- links ---- */
 
 #define IVRING_LINK_ATTR(name, format, value)						\
@@ -82,7 +87,7 @@ static ssize_t peer_timeout_ms_store(struct device *dev, struct device_attribute
 	if (value && value < 3 * (u32)(IVRING_TICK_NS / NSEC_PER_MSEC))
 		return -EINVAL;
 	spin_lock(&link->lock);
-	link->peer_timeout_ms = value;
+	WRITE_ONCE(link->peer_timeout_ms, value);
 	spin_unlock(&link->lock);
 	return count;
 }
@@ -183,7 +188,7 @@ static ssize_t window_store(struct device *dev, struct device_attribute *attr,
 		return -EINVAL;
 	spin_lock(&ch->lock);
 	if (!ch->users && !ch->lingering)
-		ch->tx.window = value;
+		WRITE_ONCE(ch->tx.window, value);
 	else
 		ret = -EBUSY;
 	spin_unlock(&ch->lock);
@@ -254,16 +259,20 @@ static const struct attribute_group ivring_channel_group = {
 	.attrs = ivring_channel_attrs,
 };
 
+static u64 ivring_channel_stat(struct ivring_channel *ch, enum ivring_channel_stat index)
+{
+	u64 value;
+
+	spin_lock(&ch->lock);
+	value = ch->stats[index];
+	spin_unlock(&ch->lock);
+	return value;
+}
+
 #define IVRING_CHANNEL_STAT(stat, index)						\
 static ssize_t stat##_show(struct device *dev, struct device_attribute *attr, char *buf)	\
 {											\
-	struct ivring_channel *ch = to_channel(dev);					\
-	u64 value;									\
-											\
-	spin_lock(&ch->lock);								\
-	value = ch->stats[index];							\
-	spin_unlock(&ch->lock);								\
-	return sysfs_emit(buf, "%llu\n", value);					\
+	return sysfs_emit(buf, "%llu\n", ivring_channel_stat(to_channel(dev), index));	\
 }											\
 static struct device_attribute ivring_channel_stat_##stat = __ATTR_RO(stat)
 
@@ -271,6 +280,7 @@ IVRING_CHANNEL_STAT(tx_bytes, IVRING_STAT_TX_BYTES);
 IVRING_CHANNEL_STAT(rx_bytes, IVRING_STAT_RX_BYTES);
 IVRING_CHANNEL_STAT(doorbells_sent, IVRING_STAT_DOORBELLS_SENT);
 IVRING_CHANNEL_STAT(doorbells_suppressed, IVRING_STAT_DOORBELLS_SUPPRESSED);
+IVRING_CHANNEL_STAT(stalls, IVRING_STAT_STALLS);
 IVRING_CHANNEL_STAT(sleeps, IVRING_STAT_SLEEPS);
 IVRING_CHANNEL_STAT(spins, IVRING_STAT_SPINS);
 IVRING_CHANNEL_STAT(spins_paid, IVRING_STAT_SPINS_PAID);
@@ -293,6 +303,7 @@ static struct attribute *ivring_channel_stat_attrs[] = {
 	&ivring_channel_stat_doorbells_sent.attr,
 	&ivring_channel_stat_doorbells_suppressed.attr,
 	&ivring_channel_stat_interrupts.attr,
+	&ivring_channel_stat_stalls.attr,
 	&ivring_channel_stat_sleeps.attr,
 	&ivring_channel_stat_spins.attr,
 	&ivring_channel_stat_spins_paid.attr,

@@ -7,6 +7,7 @@
 #define _IVRING_COMPAT_H
 
 #include <linux/eventfd.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/version.h>
 
@@ -61,6 +62,22 @@ static inline void ivring_eventfd_signal(struct eventfd_ctx *ctx)
 	eventfd_signal(ctx, 1);
 #else
 	eventfd_signal(ctx);
+#endif
+}
+
+/* 6.8 made it keep off who freezes the file system. */
+static inline ssize_t ivring_iocb_write(struct file *file, struct kiocb *iocb,
+					struct iov_iter *from)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	ssize_t n;
+
+	file_start_write(file);
+	n = vfs_iocb_iter_write(file, iocb, from);
+	file_end_write(file);
+	return n;
+#else
+	return vfs_iocb_iter_write(file, iocb, from);
 #endif
 }
 

@@ -41,8 +41,9 @@ struct ivring_transport_ops {
  * @vectors: doorbell vectors that will be listened to, 1..256
  * @peer_known: the transport calls ivring_link_peer_join() and _leave(); else a
  *	peer is looked for in the region alone
- * @pfn_map: map the pages into user space without struct page accounting,
- *	as hugetlb pages need
+ * @pfn_map: map the page frames into user space and leave struct pages alone: a
+ *	must for pages that belong to somebody else, such as the page cache, and for
+ *	parts of hugetlb pages
  */
 struct ivring_link_params {
 	const struct ivring_transport_ops *ops;

@@ -10,57 +10,6 @@
 
 #include "pair.h"
 
-static int xfer(int ch, unsigned long cmd, int fd, uint64_t offset, uint64_t len,
-		int64_t timeout_ns, uint64_t *done)
-{
-	struct ivring_file_xfer x = {
-		.fd = fd, .offset = offset, .len = len, .done = ~0ULL, .timeout_ns = timeout_ns,
-	};
-	int ret = SYS(ioctl(ch, cmd, &x));
-
-	if (done)
-		*done = x.done;
-	return ret;
-}
-
-static int send_file(int ch, int fd, uint64_t offset, uint64_t len, uint64_t *done)
-{
-	return xfer(ch, IVRING_IOC_SEND_FILE, fd, offset, len, FOREVER, done);
-}
-
-static int recv_file(int ch, int fd, uint64_t offset, uint64_t len, uint64_t *done)
-{
-	return xfer(ch, IVRING_IOC_RECV_FILE, fd, offset, len, FOREVER, done);
-}
-
-static int file_new(void)
-{
-	char path[] = "/tmp/ivring-file.XXXXXX";
-	int fd = mkostemp(path, O_CLOEXEC);
-
-	if (fd >= 0)
-		unlink(path);
-	return fd;
-}
-
-static int file_pattern(uint64_t len, uint64_t seed)
-{
-	int fd = file_new();
-
-	if (fd < 0 || pattern_write(fd, len, 65536, seed, 0))
-		return -1;
-	return fd;
-}
-
-/* 0 when @fd has the pattern from @offset of the file on, and not a byte more. */
-static int file_check(int fd, uint64_t offset, uint64_t len, uint64_t seed, uint64_t pos)
-{
-	if (lseek(fd, offset, SEEK_SET) != (off_t)offset)
-		return -errno;
-	return pattern_read(fd, len, 65536, seed, pos) ?:
-	       lseek(fd, 0, SEEK_END) == (off_t)(offset + len) ? 0 : -EFBIG;
-}
-
 TEST_F(pair, file_to_file)
 {
 	const uint64_t len = 3 * self->window + 17;
@@ -80,6 +29,32 @@ TEST_F(pair, file_to_file)
 	EXPECT_EQ(0, lseek(to, 0, SEEK_CUR));
 	EXPECT_EQ(0, file_check(to, 4096, len, 5, 0));
 	EXPECT_EQ(sent + len, channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes"));
+	close(from);
+	close(to);
+}
+
+/* How far they are can be seen from outside. */
+TEST_F(pair, file_progress)
+{
+	const long long sent = channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes");
+	const long long got = channel_num(self->e.link[1], self->e.ch, "stats/rx_bytes");
+	const uint64_t len = 2 * self->window;
+	int from = file_pattern(len, 5), to = file_new();
+	pid_t sender, receiver;
+
+	sender = child_run(send_file(self->a, from, 0, len, NULL));
+	ASSERT_TRUE(child_asleep(sender, SYS_ioctl));
+	EXPECT_EQ(sent + self->window,
+		  channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes"));
+	receiver = child_run(recv_file(self->b, to, 0, len + 10, NULL));
+	EXPECT_EQ(0, child_end(sender, PATIENCE_MS));
+	EXPECT_EQ(sent + len, channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes"));
+	EXPECT_TRUE(wait_until(channel_num(self->e.link[1], self->e.ch, "stats/rx_bytes") ==
+			       got + len, PATIENCE_MS));
+	ASSERT_TRUE(child_asleep(receiver, SYS_ioctl));
+	EXPECT_EQ(0, send_file(self->a, from, 0, 10, NULL));
+	EXPECT_EQ(0, child_end(receiver, PATIENCE_MS));
+	EXPECT_EQ(got + len + 10, channel_num(self->e.link[1], self->e.ch, "stats/rx_bytes"));
 	close(from);
 	close(to);
 }
@@ -237,17 +212,12 @@ TEST_F(pair, file_nonblock_and_timeout)
 	close(to);
 }
 
-static void ignore(int sig)
-{
-}
-
 static int signalled(int ch, unsigned long cmd, int fd, uint64_t len, uint64_t want)
 {
-	struct sigaction sa = { .sa_handler = ignore };
 	uint64_t done;
 	int ret;
 
-	sigaction(SIGUSR1, &sa, NULL);
+	catch_signal(0);
 	ret = xfer(ch, cmd, fd, 0, len, FOREVER, &done);
 	return done == want ? ret : 99;
 }
@@ -277,19 +247,76 @@ TEST_F(pair, file_and_spans)
 	int a2 = ends_open(&self->e, 0, O_RDWR), b2 = ends_open(&self->e, 1, O_RDWR);
 	struct ivring_span span;
 	uint64_t done;
+	int p[2];
 
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	ASSERT_EQ(10, write(p[1], "0123456789", 10));
 	ASSERT_EQ(0, ch_reserve(self->a, &span, 1, 0));
+	EXPECT_EQ(-EBUSY, SYS(splice(p[0], NULL, a2, NULL, 10, 0)));
 	EXPECT_EQ(-EBUSY, send_file(a2, from, 0, 1000, &done));
 	EXPECT_EQ(-EBUSY, send_file(self->a, from, 0, 1000, &done));
 	ASSERT_EQ(0, ch_commit(self->a, span.offset, 0));
 	EXPECT_EQ(0, send_file(a2, from, 0, 1000, &done));
 	ASSERT_EQ(0, ch_peek(self->b, &span, 1000, 0));
+	EXPECT_EQ(-EBUSY, SYS(splice(b2, NULL, p[1], NULL, 10, 0)));
 	EXPECT_EQ(-EBUSY, recv_file(b2, to, 0, 1000, &done));
 	ASSERT_EQ(0, ch_release(self->b, span.offset, 0));
 	EXPECT_EQ(0, recv_file(b2, to, 0, 1000, &done));
 	EXPECT_EQ(0, file_check(to, 0, 1000, 9, 0));
+	close(p[0]);
+	close(p[1]);
 	close(a2);
 	close(b2);
+	close(from);
+	close(to);
+}
+
+/* Files that know O_DIRECT are on a real disk. */
+static int file_on_disk(void)
+{
+	char path[] = "/scratch/ivring-file.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	unlink(path);
+	if (fcntl(fd, F_SETFL, O_RDWR | O_DIRECT) || fcntl(fd, F_SETFL, O_RDWR)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* What the file was when the call began counts. */
+TEST_F(pair, file_flags_in_mid_transfer)
+{
+	const uint64_t len = 4 * self->window + 17;
+	int from = file_on_disk(), to = file_on_disk();
+	pid_t pid;
+
+	if (from < 0 || to < 0)
+		SKIP(return, "no file system with O_DIRECT in /scratch");
+	ASSERT_EQ(0, pattern_write(from, len, 65536, 5, 0));
+	pid = child_run(send_file(self->a, from, 0, len, NULL));
+	ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+	ASSERT_EQ(0, SYS(fcntl(from, F_SETFL, O_RDWR | O_DIRECT)));
+	EXPECT_EQ(0, pattern_read(self->b, len, 65536, 5, 0));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+
+	/* The file has an end, 100 bytes on, where O_APPEND would write. */
+	ASSERT_EQ(0, ftruncate(to, len + 100));
+	pid = child_run(recv_file(self->b, to, 0, len, NULL));
+	ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+	ASSERT_EQ(0, SYS(fcntl(to, F_SETFL, O_RDWR | O_APPEND)));
+	EXPECT_EQ(0, pattern_write(self->a, 4096, 4096, 6, 0));
+	ASSERT_TRUE(wait_until(ch_wait(self->a, IVRING_WAIT_DRAINED, 0) == 0, PATIENCE_MS));
+	ASSERT_EQ(0, SYS(fcntl(to, F_SETFL, O_RDWR | O_APPEND | O_DIRECT)));
+	EXPECT_EQ(0, pattern_write(self->a, len - 4096, 65536, 6, 4096));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	ASSERT_EQ(0, SYS(fcntl(to, F_SETFL, O_RDWR)));
+	EXPECT_EQ(len + 100, lseek(to, 0, SEEK_END));
+	ASSERT_EQ(0, ftruncate(to, len));
+	EXPECT_EQ(0, file_check(to, 0, len, 6, 0));
 	close(from);
 	close(to);
 }
@@ -352,12 +379,22 @@ TEST_F(pair, splice_both_ways)
 	close(p[1]);
 }
 
+static int fsync_signalled(int fd)
+{
+	catch_signal(0);
+	return SYS(fsync(fd));
+}
+
 TEST_F(pair, fsync_drains)
 {
 	pid_t pid;
 
 	EXPECT_EQ(0, SYS(fsync(self->a)));
 	ASSERT_EQ(0, pattern_write(self->a, 100, 100, 1, 0));
+	pid = child_run(fsync_signalled(self->a));
+	ASSERT_TRUE(child_asleep(pid, SYS_fsync));
+	kill(pid, SIGUSR1);
+	EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
 	pid = child_run(SYS(fsync(self->a)));
 	ASSERT_TRUE(child_asleep(pid, SYS_fsync));
 	EXPECT_EQ(0, pattern_read(self->b, 100, 100, 1, 0));

@@ -3,6 +3,8 @@
  * The rings of a loop link, mapped into user space.
  */
 #include "pair.h"
+#include <pthread.h>
+#include <setjmp.h>
 
 static int map_error(int fd, size_t len, int prot, int flags, off_t offset)
 {
@@ -37,8 +39,12 @@ TEST_F(pair, mmap_rules)
 	EXPECT_EQ(-EINVAL, map_error(self->a, 2 * size, PROT_READ, MAP_SHARED, 0));
 	EXPECT_EQ(-EINVAL, map_error(self->a, 8192, PROT_READ, MAP_SHARED, tx + size - 4096));
 	EXPECT_EQ(-EINVAL, map_error(self->a, 8192, PROT_READ, MAP_SHARED, rx + size - 4096));
-	EXPECT_EQ(-EINVAL, map_error(self->a, 4096, PROT_READ, MAP_SHARED, 2 * size));
-	EXPECT_EQ(-EINVAL, map_error(self->a, 4096, PROT_READ, MAP_SHARED, 1L << 46));
+	/* The control page is for who took the indices. */
+	EXPECT_EQ(-EACCES, map_error(self->a, 4096, PROT_READ, MAP_SHARED, 2 * size));
+	EXPECT_EQ(-EINVAL, map_error(self->a, 8192, PROT_READ, MAP_SHARED, 2 * size));
+	EXPECT_EQ(-EINVAL, map_error(self->a, 4096, PROT_READ, MAP_SHARED, 2 * size + 4096));
+	EXPECT_EQ(-EINVAL, map_error(self->a, 4096, PROT_READ, MAP_SHARED,
+				     (off_t)1 << 46));
 	EXPECT_EQ(-EINVAL, map_error(self->a, 4096, rw, MAP_SHARED, tx + 1));
 
 	/* What was mapped read-only stays that. */
@@ -145,6 +151,155 @@ TEST_F(pair, mmap_outlives_close)
 	EXPECT_EQ(IVRING_CHANNEL_CONNECTED, ch_state(self->b));
 	munmap(tx, 2 * self->ring);
 	EXPECT_TRUE(wait_until(ch_state(self->b) == IVRING_CHANNEL_PEER_CLOSED, PATIENCE_MS));
+}
+
+/* ---- mappings of files whose conversation is over ---- */
+
+static __thread sigjmp_buf touched;
+
+static void on_fault(int sig)
+{
+	siglongjmp(touched, sig);
+}
+
+static void faults_return(void)
+{
+	struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
+
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* The byte that is there, or minus the signal that came instead. */
+static int touch(const volatile char *p)
+{
+	int sig = sigsetjmp(touched, 0);
+
+	return sig ? -sig : (unsigned char)*p;
+}
+
+static int touch_write(volatile char *p, char c)
+{
+	int sig = sigsetjmp(touched, 0);
+
+	if (sig)
+		return -sig;
+	*p = c;
+	return 0;
+}
+
+TEST_F(pair, next_conversation_is_not_mapped)
+{
+	const int rw = PROT_READ | PROT_WRITE;
+	size_t last = 2 * self->ring - 4096;
+	char *tx = ch_map(self->a, true), *rx = ch_map(self->a, false), *tx2, c;
+	int a2, b2;
+
+	ASSERT_NE(NULL, tx);
+	ASSERT_NE(NULL, rx);
+	faults_return();
+	EXPECT_EQ(0, touch_write(tx, 'a'));
+	EXPECT_LE(0, touch(rx));
+	close(self->b);
+	ASSERT_TRUE(wait_until(ch_state(self->a) == IVRING_CHANNEL_PEER_CLOSED, PATIENCE_MS));
+	/* As long as there is no other one, it is this file's. */
+	EXPECT_EQ('a', touch(tx));
+	EXPECT_EQ(0, map_error(self->a, 4096, rw, MAP_SHARED, 0));
+
+	a2 = ends_open(&self->e, 0, O_RDWR);
+	ASSERT_LE(0, a2);
+	EXPECT_EQ(-SIGBUS, touch(tx));
+	EXPECT_EQ(-SIGBUS, touch(rx));
+	/* Pages it never touched, too. */
+	EXPECT_EQ(-SIGBUS, touch_write(tx + last, 'b'));
+	EXPECT_EQ(-SIGBUS, touch(rx + last));
+	EXPECT_EQ(-ECONNRESET, map_error(self->a, 4096, rw, MAP_SHARED, 0));
+	EXPECT_EQ(-ECONNRESET, map_error(self->a, 4096, PROT_READ, MAP_SHARED, 2 * self->ring));
+
+	self->b = b2 = ends_open(&self->e, 1, O_RDWR);
+	ASSERT_EQ(0, ch_connected(a2));
+	ASSERT_EQ(0, ch_connected(b2));
+	tx2 = ch_map(a2, true);
+	ASSERT_NE(NULL, tx2);
+	EXPECT_EQ(1, SYS(write(a2, "x", 1)));
+	EXPECT_EQ('x', touch(tx2));
+	EXPECT_EQ(-SIGBUS, touch_write(tx, 'y'));
+	EXPECT_EQ(1, SYS(read(b2, &c, 1)));
+	EXPECT_EQ('x', c);
+
+	/* It is open for as long as it is mapped; from then on it is one's own. */
+	close(a2);
+	EXPECT_EQ(-EBUSY, ends_open(&self->e, 0, O_RDWR | O_EXCL));
+	munmap(tx2, 2 * self->ring);
+	EXPECT_TRUE(wait_until(ch_state(b2) == IVRING_CHANNEL_PEER_CLOSED, PATIENCE_MS));
+	a2 = ends_open(&self->e, 0, O_RDWR | O_EXCL);
+	ASSERT_LE(0, a2);
+	EXPECT_EQ(-SIGBUS, touch(tx));
+	EXPECT_EQ(-ECONNRESET, map_error(self->a, 4096, rw, MAP_SHARED, 0));
+	munmap(tx, 2 * self->ring);
+	munmap(rx, 2 * self->ring);
+	close(a2);
+}
+
+struct mapper {
+	int fd;
+	char secret;
+	bool began;
+};
+
+/* Maps anew, and so faults, until that fails: false when it saw the secret. */
+static void *map_and_look(void *data)
+{
+	struct mapper *m = data;
+	char *p;
+	int c = 0;
+
+	while (c >= 0 && c != m->secret) {
+		p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, m->fd, 0);
+		if (p == MAP_FAILED)
+			break;
+		c = touch(p);
+		munmap(p, 4096);
+		__atomic_store_n(&m->began, true, __ATOMIC_RELEASE);
+	}
+	return (void *)(uintptr_t)(c != m->secret);
+}
+
+/* A page fault that is under way when the next conversation begins. */
+TEST_F(pair, fault_meets_the_next_conversation)
+{
+	struct mapper m = { .secret = 'S' };
+	pthread_t thread;
+	char buf[100];
+	void *blind;
+	int i, a2;
+
+	faults_return();
+	memset(buf, m.secret, sizeof(buf));
+	/* Where it looks something else has been since. */
+	ASSERT_EQ(100, SYS(write(self->a, memset(buf, 'o', 100), 100)));
+	for (i = 0; i < 300; i++) {
+		m.fd = self->a;
+		m.began = false;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, map_and_look, &m));
+		close(self->b);
+		EXPECT_TRUE(wait_until(__atomic_load_n(&m.began, __ATOMIC_ACQUIRE) &&
+				       ch_state(self->a) == IVRING_CHANNEL_PEER_CLOSED,
+				       PATIENCE_MS));
+		a2 = ends_open(&self->e, 0, O_RDWR);
+		self->b = ends_open(&self->e, 1, O_RDWR);
+		ASSERT_EQ(0, ch_connected(a2));
+		memset(buf, m.secret, sizeof(buf));
+		EXPECT_EQ(100, SYS(write(a2, buf, 100)));
+		ASSERT_EQ(0, pthread_join(thread, &blind));
+		close(self->a);
+		self->a = a2;
+		ASSERT_TRUE(blind);
+		/* Over it, or the next round would see it where it may. */
+		ASSERT_EQ(0, ch_connected(self->b));
+		ASSERT_EQ(100, SYS(read(self->b, buf, 100)));
+		*(char *)(blind = ch_map(a2, true)) = 'o';
+		munmap(blind, 2 * self->ring);
+	}
 }
 
 PAIR_HARNESS_MAIN

@@ -77,7 +77,7 @@ FIXTURE_SETUP(node)
 
 FIXTURE_TEARDOWN(node)
 {
-	/* No wake-up may need the safety timer. */
+	/* No wake-up may need the tick. */
 	EXPECT_EQ(self->e.rescued, ends_rescued(&self->e));
 }
 
@@ -115,7 +115,7 @@ int main(int argc, char **argv)						\
 {									\
 	if (link_find("loop0", 0) < 0)					\
 		ksft_exit_skip("no loop link: insmod ivring_loop.ko\n");	\
-	return test_harness_run(argc, argv);				\
+	return test_run(argc, argv);				\
 }
 
 #endif /* _IVRING_TEST_PAIR_H */

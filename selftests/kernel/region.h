@@ -75,6 +75,16 @@ static inline int region_create_flags(struct region *r, size_t size, unsigned in
 	return ret;
 }
 
+/* Bytes that are pinned and charged: the region but for what no ring uses. */
+static inline size_t region_used(const struct region *r)
+{
+	struct ivring_wire_geometry geo;
+
+	if (ivring_wire_check((void *)r->map, r->size, &geo))
+		return 0;
+	return ivring_wire_used(&geo);
+}
+
 static inline int region_create(struct region *r, size_t size, unsigned int channels)
 {
 	return region_create_flags(r, size, channels, 0);
@@ -159,7 +169,7 @@ int main(int argc, char **argv)						\
 	setrlimit(RLIMIT_NOFILE, &rlim);				\
 	if (access("/dev/ivring-host", R_OK | W_OK))			\
 		ksft_exit_skip("no /dev/ivring-host: insmod ivring_host.ko\n");	\
-	return test_harness_run(argc, argv);				\
+	return test_run(argc, argv);				\
 }
 
 #endif /* _IVRING_TEST_REGION_H */

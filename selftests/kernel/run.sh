@@ -6,8 +6,9 @@
 #   selftests/lab/lab run selftests/kernel/run.sh [PROGRAM...]
 #
 # Those on loop links run twice: on roomy links, and on the smallest there are,
-# where all channels and announcements share one doorbell. ioctl-fuzz has something
-# to do on any kind of link.
+# where all channels and announcements share one doorbell; with them the two-sided
+# ones of ../pair/, both halves of which run here. ioctl-fuzz has something to do on
+# any kind of link. Names that end in .32 are 32-bit programs.
 
 set -uo pipefail
 
@@ -15,8 +16,10 @@ set -uo pipefail
 modules=/tmp/ko
 bin=/src/build/selftests
 programs=("$@")
-[ $# -gt 0 ] || programs=(loop loop-io loop-file loop-mmap loop-conv loop-stress host host-peer \
-	host-fault host-madness ioctl-fuzz)
+[ $# -gt 0 ] || programs=(loop loop-io loop-messages loop-options loop-user loop-file loop-mmap loop-conv \
+	loop-late loop-uring loop-stress two-sided-io two-sided-ways \
+	loop.32 loop-io.32 loop-messages.32 loop-options.32 loop-user.32 loop-file.32 loop-mmap.32 \
+	host host-peer host-fault host-late host-madness host.32 host-peer.32 ioctl-fuzz)
 count=0 failed=0 passed=0
 
 # A program ends by itself; this is for one that cannot.
@@ -38,6 +41,11 @@ report()
 # run_program NAME WHAT
 run_program()
 {
+	if [ ! -e "$bin/$1" ] && [[ $1 == *.32 ]]; then
+		echo "# SKIP the compiler makes no 32-bit programs: gcc-multilib"
+		report 4 "$2"
+		return
+	fi
 	timeout -k 10 "$seconds" "$bin/$1" 2>&1 | sed -u 's/^/# /'
 	report "${PIPESTATUS[0]}" "$2"
 }
@@ -79,6 +87,14 @@ load ivring_loop.ko pairs=2
 for program in "${programs[@]}"; do
 	[[ $program == host* ]] || run_program "$program" "$program"
 done
+# Where a file system is neither tmpfs nor on a block device, there is a buffer in between.
+for program in "${programs[@]}"; do
+	[[ $program == loop-file* ]] || continue
+	mkdir -p /tmp/far
+	mount -t ramfs none /tmp/far
+	IVRING_TEST_FILES=/tmp/far run_program "$program" "$program, far"
+	umount /tmp/far
+done
 unload ivring_loop
 
 load ivring_loop.ko pairs=1 channels=2 vectors=1 size=65536
@@ -91,7 +107,7 @@ unload ivring_loop
 
 load ivring_host.ko
 for program in "${programs[@]}"; do
-	[[ $program == loop* ]] || run_program "$program" "$program"
+	[[ $program == @(loop|two-sided)* ]] || run_program "$program" "$program"
 done
 unload ivring_host ivring
 

@@ -18,13 +18,15 @@ DEBUG=/sys/kernel/debug/dynamic_debug/control
 
 load()
 {
-	insmod /src/kmod-core/ivring.ko
+	insmod "$LAB_MODULES"/kmod-core/ivring.ko
 }
 
 # One conversation from beginning to end, with more data than fits at once
 conversation()
 {
-	insmod /src/kmod-core/ivring_loop.ko pairs=1
+	insmod "$LAB_MODULES"/kmod-core/ivring_loop.ko pairs=1
+	# So that there is a wait to be seen
+	echo 0 >/sys/class/ivring/ivring1c1/spin_max_ns
 	cat /dev/ivring1c1 >/tmp/arrived &
 	cat $DATA >/dev/ivring0c1
 	wait $!
@@ -37,7 +39,7 @@ record()
 {
 	declare -f conversation wait_for >/tmp/conversation
 	echo conversation >>/tmp/conversation
-	DATA=$DATA STATS=$STATS trace-cmd record -q -o "$TRACE" -e ivring \
+	DATA=$DATA STATS=$STATS LAB_MODULES=$LAB_MODULES trace-cmd record -q -o "$TRACE" -e ivring \
 		bash /tmp/conversation >"$RESULTS/record.log" 2>&1 &&
 		trace-cmd report -i "$TRACE" >"$TEXT" 2>"$RESULTS/report.log"
 }
@@ -86,9 +88,13 @@ debug_speaks()
 {
 	echo 'module ivring +p' >$DEBUG
 	dmesg -C
-	insmod /src/kmod-core/ivring_loop.ko && rmmod ivring_loop
+	insmod "$LAB_MODULES"/kmod-core/ivring_loop.ko && : <>/dev/ivring0c0 && rmmod ivring_loop
 	echo 'module ivring -p' >$DEBUG
-	dmesg | grep -q 'ivring ivring0: waiting -> up'
+	dmesg >"$RESULTS/debug"
+	grep -q 'ivring ivring0: loop, side 0, ID 0, ' "$RESULTS/debug" &&
+		grep -q 'ivring ivring0: waiting -> up' "$RESULTS/debug" &&
+		grep -q 'ivring ivring0c0: .* -> opening' "$RESULTS/debug" &&
+		grep -q 'ivring ivring0: ends' "$RESULTS/debug"
 }
 
 ok "dynamic debug speaks" debug_speaks

@@ -73,6 +73,26 @@ static inline void nap(void)
 		nap();							\
 	__ok; })
 
+/* Whatever a kernel is slower by, tests and their children have that much more time. */
+static inline int lab_slow(void)
+{
+	const char *text = getenv("LAB_SLOW");
+
+	return text ? atoi(text) : 1;
+}
+
+static inline int test_run(int argc, char **argv)
+{
+	int slow = lab_slow();
+	struct __fixture_metadata *f;
+	struct __test_metadata *t;
+
+	for (f = __fixture_list; slow > 1 && f; f = f->next)
+		for (t = f->tests; t; t = t->next)
+			t->timeout *= slow;
+	return test_harness_run(argc, argv);
+}
+
 /* ---- sysfs ---- */
 
 static inline int read_file(const char *path, char *buf, size_t size)
@@ -144,7 +164,8 @@ static inline long long channel_num(unsigned int link, unsigned int ch, const ch
 	snprintf(path, sizeof(path), "/sys/class/ivring/ivring%uc%u/%s", link, ch, attr);
 	if (read_file(path, buf, sizeof(buf)))
 		return -1;
-	return strtoll(buf, NULL, 0);
+	/* What a program or a peer made of its indices may be any number. */
+	return (long long)strtoull(buf, NULL, 0);
 }
 
 static inline int channel_set_window(unsigned int link, unsigned int ch, long long window)
@@ -283,6 +304,29 @@ static inline short ch_poll(int fd, short events, int timeout_ms)
 	return ret < 0 ? ret : p.revents;
 }
 
+static inline int xfer(int ch, unsigned long cmd, int fd, uint64_t offset, uint64_t len,
+		       int64_t timeout_ns, uint64_t *done)
+{
+	struct ivring_file_xfer x = {
+		.fd = fd, .offset = offset, .len = len, .done = ~0ULL, .timeout_ns = timeout_ns,
+	};
+	int ret = SYS(ioctl(ch, cmd, &x));
+
+	if (done)
+		*done = x.done;
+	return ret;
+}
+
+static inline int send_file(int ch, int fd, uint64_t offset, uint64_t len, uint64_t *done)
+{
+	return xfer(ch, IVRING_IOC_SEND_FILE, fd, offset, len, FOREVER, done);
+}
+
+static inline int recv_file(int ch, int fd, uint64_t offset, uint64_t len, uint64_t *done)
+{
+	return xfer(ch, IVRING_IOC_RECV_FILE, fd, offset, len, FOREVER, done);
+}
+
 /* Map one ring of a channel, as CHANNEL_INFO says; NULL with errno set. */
 static inline void *ch_map(int fd, bool tx)
 {
@@ -294,6 +338,38 @@ static inline void *ch_map(int fd, bool tx)
 	p = mmap(NULL, info.map_size, tx ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd,
 		 tx ? info.tx_map_offset : info.rx_map_offset);
 	return p == MAP_FAILED ? NULL : p;
+}
+
+/* ---- epoll and signals ---- */
+
+static inline int epoll_add(int fd, uint32_t events)
+{
+	struct epoll_event ev = { .events = events };
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+
+	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev))
+		return -errno;
+	return ep;
+}
+
+/* The events, 0 when there are none within @ms. */
+static inline int epoll_get(int ep, int ms)
+{
+	struct epoll_event ev = {};
+	int ret = SYS(epoll_wait(ep, &ev, 1, ms));
+
+	return ret < 0 ? ret : (int)ev.events;
+}
+
+static inline void on_signal(int sig)
+{
+}
+
+static inline void catch_signal(int flags)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
+
+	sigaction(SIGUSR1, &sa, NULL);
 }
 
 /* ---- data that knows its place ---- */
@@ -381,6 +457,40 @@ static inline int pattern_read(int fd, uint64_t len, size_t chunk, uint64_t seed
 	return ret;
 }
 
+/* ---- files ---- */
+
+/* Where IVRING_TEST_FILES says, or in /tmp */
+static inline int file_new(void)
+{
+	const char *dir = getenv("IVRING_TEST_FILES");
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/ivring-file.XXXXXX", dir ? dir : "/tmp");
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static inline int file_pattern(uint64_t len, uint64_t seed)
+{
+	int fd = file_new();
+
+	if (fd < 0 || pattern_write(fd, len, 65536, seed, 0))
+		return -1;
+	return fd;
+}
+
+/* 0 when @fd has the pattern from @offset of the file on, and not a byte more. */
+static inline int file_check(int fd, uint64_t offset, uint64_t len, uint64_t seed, uint64_t pos)
+{
+	if (lseek(fd, offset, SEEK_SET) != (off_t)offset)
+		return -errno;
+	return pattern_read(fd, len, 65536, seed, pos) ?:
+	       lseek(fd, 0, SEEK_END) == (off_t)(offset + len) ? 0 : -EFBIG;
+}
+
 /* ---- other processes ---- */
 
 /* A file that children are not to hold open, as a real process would not have it. */
@@ -394,7 +504,7 @@ static inline pid_t child_start(void)
 	if (pid == 0) {
 		if (child_drops >= 0)
 			close(child_drops);
-		alarm(TEST_TIMEOUT_DEFAULT);
+		alarm(TEST_TIMEOUT_DEFAULT * lab_slow());
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() == 1)
 			_exit(111);

@@ -12,23 +12,33 @@
  * A channel carries one conversation at a time, between whoever has it open on
  * this side and whoever has it open on the peer's. The first open starts a
  * conversation, the last close ends it; data the peer has not read yet stays
- * for it. A file that was opened for one conversation never sees the next.
- * open(2) with O_EXCL fails with EBUSY when the channel is open already, and
- * keeps others out.
+ * for it. A file that was opened for one conversation never sees the next: before
+ * the open(2) that begins one returns, the mappings of older files are taken away.
+ * A side that connects and closes without having sent anything may go unnoticed: the
+ * other one then waits for the next. open(2) with O_EXCL fails with EBUSY when the
+ * channel is open already, and keeps others out.
+ *
+ * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
+ * has no sendfile(2) out of what cannot seek: IVRING_IOC_RECV_FILE does that, with one
+ * copy where splice(2) by a pipe makes two.
  *
  * Conventions: sizes and offsets are bytes; flags that are not listed and
  * reserved fields must be zero, else EINVAL; an unknown command is ENOTTY; a
  * bad user pointer is EFAULT. timeout_ns is relative: negative waits for ever,
- * zero not at all. O_NONBLOCK on the file acts as a timeout of zero.
+ * zero not at all. O_NONBLOCK on the file, or RWF_NOWAIT of a call, acts as a timeout of
+ * zero. EPOLLET may tell of what has not changed once more.
  *
  * Errors any channel operation may give, besides those it lists:
  *
  *	EAGAIN		would have to wait, and may not
- *	EINTR		a signal came first
+ *	EINTR		a signal came first; with a timeout_ns, also after SIGSTOP and
+ *			SIGCONT, a suspend, or the attaching of a tracer, as
+ *			epoll_wait(2) has it (see signal(7))
  *	ETIMEDOUT	timeout_ns went by; or the peer's heartbeat stopped for
  *			longer than the link's peer_timeout_ms
- *	ECONNRESET	the peer's kernel went away or started a new life; the
- *			file stays unusable, open again
+ *	ECONNRESET	the peer's kernel went away or started a new life; or the channel
+ *			was opened for the next conversation before this file saw the
+ *			end of its own. The file stays unusable, open again
  *	EPIPE		the peer closed the channel: nothing more can be sent
  *			(reading gives what is left, then end of file)
  *	EPROTO		the peer wrote an impossible index: the channel is
@@ -37,6 +47,14 @@
  *			with this side, or its presence makes no sense: see the
  *			kernel's log
  *	ENODEV		the link is gone (module unloaded, device removed)
+ *
+ * When the link is gone, all mappings are taken away: SIGBUS for who uses one, then
+ * and later; mmap(2) of a file that was open then fails as all its operations do.
+ * The next conversation does the same to files of older ones,
+ * there mmap(2) fails with ECONNRESET. Not called back is what the kernel was told to
+ * do with a mapping's memory and is still at, such as O_DIRECT I/O of another file. On a
+ * host that fails with EFAULT; in a guest the device does not go before its pages are
+ * given back, by a pipe that they were put into with vmsplice(2), say.
  */
 #ifndef _UAPI_LINUX_IVRING_H
 #define _UAPI_LINUX_IVRING_H
@@ -52,7 +70,7 @@
 #define IVRING_LINK_UP		1	/* the peer is there and speaks our version */
 #define IVRING_LINK_MISMATCH	2	/* the peer is there, no version in common */
 #define IVRING_LINK_STALLED	3	/* the peer's heartbeat stopped */
-#define IVRING_LINK_DEAD	4	/* unregistered; only open files still see it */
+#define IVRING_LINK_DEAD	4	/* over; then LINK_INFO is ENODEV */
 
 /* ivring_link_info.memory_type: how this side's kernel maps the region */
 #define IVRING_MEMORY_UNKNOWN	0	/* this architecture cannot say */
@@ -211,7 +229,7 @@ struct ivring_wait {
  * COMMIT: hand the first @len bytes of the reserved span to the peer. @offset
  * must be where the span starts; after a partial commit the span starts
  * @len bytes further on (modulo ring_size). @min and @timeout_ns are ignored.
- *	EINVAL	nothing is reserved, @offset is not where the span starts, or
+ *	EINVAL	nothing is reserved, @offset is not where the span starts,
  *		@len is more than was reserved
  */
 #define IVRING_IOC_COMMIT	_IOW(IVRING_IOC_MAGIC, 0x03, struct ivring_span)
@@ -227,7 +245,7 @@ struct ivring_wait {
 /*
  * RELEASE: give the first @len bytes of the peeked span back to the peer. As
  * COMMIT in all else.
- *	EINVAL	nothing is peeked, @offset is not where the span starts, or
+ *	EINVAL	nothing is peeked, @offset is not where the span starts,
  *		@len is more than was peeked
  */
 #define IVRING_IOC_RELEASE	_IOW(IVRING_IOC_MAGIC, 0x05, struct ivring_span)
@@ -241,7 +259,8 @@ struct ivring_wait {
 /**
  * struct ivring_file_xfer - a range of a file, to or from a channel
  * @flags: zero
- * @fd: a regular file or a block device, not opened with O_DIRECT
+ * @fd: a regular file or a block device, without O_DIRECT, and without O_APPEND to
+ *	receive into; setting these by fcntl(2) in mid-transfer changes nothing
  * @offset: where in it, 0..2^63 - 1; its own position is neither used nor moved
  * @len: how many bytes
  * @done: out: how many of them were moved, also when there is an error
@@ -262,10 +281,14 @@ struct ivring_file_xfer {
  * SEND_FILE: what is in the file goes into the channel, as if by write(2) but
  * straight from the page cache. Fewer bytes than @len without an error: the file
  * ends there. How far it is can be seen in the channel's stats/tx_bytes.
+ * As long as a file system keeps this or RECV_FILE waiting, the link cannot be
+ * detached, nor its driver be unbound: after 10 s the kernel's log says which process
+ * holds it. Nor can the next conversation begin meanwhile. Other calls hold up nobody,
+ * whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
  *	EBUSY	another file holds a reservation
- *	EINVAL	@fd is of another kind, or @offset + @len is beyond 2^63 - 1
+ *	EINVAL	@fd is of another kind or has O_DIRECT, or @offset + @len is beyond 2^63 - 1
  *	EINTR	a signal came first; what is @done is done
  *	others	of reading the file
  */
@@ -274,7 +297,7 @@ struct ivring_file_xfer {
  * RECV_FILE: what comes from the channel goes into the file, as if by read(2)
  * but straight into the page cache. Fewer bytes than @len without an error: the
  * peer closed the channel. What a file system does not take stays in the ring.
- *	EBADF	@fd is no file that is open for writing, or is with O_APPEND; or
+ *	EBADF	@fd is no file that is open for writing, or has O_APPEND; or
  *		the channel is not open for reading
  *	EBUSY	another file holds a peeked span
  *	EINVAL	as above
