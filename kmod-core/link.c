@@ -501,6 +501,8 @@ static int ivring_link_read_geometry(const struct ivring_link_params *params,
 	memcpy(sb, page, sizeof(*sb));
 	vunmap(page);
 	ret = ivring_wire_check(sb, params->size, geo);
+	if (!ret && ivring_wire_used(geo) > params->avail)
+		ret = -ENOTUNIQ;
 	kfree(sb);
 	return ret;
 }

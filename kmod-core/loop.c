@@ -99,7 +99,7 @@ static int ivring_loop_add_side(struct ivring_loop_pair *pair, u32 side)
 	struct ivring_loop_side *s = &pair->sides[side];
 	struct ivring_link_params params = {
 		.ops = &ivring_loop_ops, .priv = s, .pages = pair->pages, .size = size,
-		.side = side, .id = side, .vectors = vectors,
+		.avail = size, .side = side, .id = side, .vectors = vectors,
 	};
 	struct ivring_link *link;
 

@@ -29,7 +29,7 @@
 #define IVSHMEM_REG_DOORBELL	12
 
 /* Memory gets struct pages in pieces of this size (SUBSECTION_SIZE). */
-#define IVRING_GUEST_SIZE_MIN	SZ_2M
+#define IVRING_GUEST_PIECE	SZ_2M
 
 struct ivring_guest_vector {
 	struct ivring_guest *guest;
@@ -42,6 +42,8 @@ struct ivring_guest {
 	void __iomem *regs;
 	struct dev_pagemap pgmap;
 	struct page **pages;
+	struct ivring_wire_geometry geo;
+	u64 used;		/* bytes of the region, from its start */
 	struct ivring_link *link;
 	int nr_vectors;
 	struct ivring_guest_vector vectors[];
@@ -69,64 +71,6 @@ static irqreturn_t ivring_guest_interrupt(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/*
- * Struct pages for the BAR. The core maps them itself: the mapping made here
- * may be uncached, as the firmware's MTRRs say so below 4 GiB, and under OVMF
- * everywhere.
- */
-static int ivring_guest_map_memory(struct ivring_guest *g)
-{
-	struct pci_dev *pdev = g->pdev;
-	resource_size_t start = pci_resource_start(pdev, IVSHMEM_BAR_MEMORY);
-	u64 size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY);
-	unsigned long i, count = size >> PAGE_SHIFT;
-	void *addr;
-
-	if (size < IVRING_GUEST_SIZE_MIN) {
-		dev_err(&pdev->dev, "shared memory of %llu bytes is too small: at least %u are needed\n",
-			size, IVRING_GUEST_SIZE_MIN);
-		return -EFBIG;
-	}
-	g->pages = kvmalloc_array(count, sizeof(*g->pages), GFP_KERNEL);
-	if (!g->pages)
-		return -ENOMEM;
-	g->pgmap.type = MEMORY_DEVICE_GENERIC;
-	g->pgmap.range.start = start;
-	g->pgmap.range.end = start + size - 1;
-	g->pgmap.nr_range = 1;
-	addr = memremap_pages(&g->pgmap, dev_to_node(&pdev->dev));
-	if (IS_ERR(addr)) {
-		dev_err(&pdev->dev, "no struct pages for the shared memory (error %ld)\n",
-			PTR_ERR(addr));
-		kvfree(g->pages);
-		return PTR_ERR(addr);
-	}
-	for (i = 0; i < count; i++)
-		g->pages[i] = pfn_to_page(PHYS_PFN(start) + i);
-	return 0;
-}
-
-/* User space has no mapping any more, but may have pinned pages for I/O under way. */
-static bool ivring_guest_pinned(const struct ivring_guest *g)
-{
-	unsigned long i, count = pci_resource_len(g->pdev, IVSHMEM_BAR_MEMORY) >> PAGE_SHIFT;
-
-	for (i = 0; i < count; i++)
-		if (page_ref_count(g->pages[i]) > 1)
-			return true;
-	return false;
-}
-
-static void ivring_guest_unmap_memory(struct ivring_guest *g)
-{
-	if (ivring_guest_pinned(g))
-		dev_warn(&g->pdev->dev, "waiting for I/O on the shared memory to end\n");
-	while (ivring_guest_pinned(g))
-		schedule_timeout_uninterruptible(HZ / 10);
-	memunmap_pages(&g->pgmap);
-	kvfree(g->pages);
-}
-
 static const char *ivring_guest_explain(int error)
 {
 	switch (error) {
@@ -137,10 +81,127 @@ static const char *ivring_guest_explain(int error)
 	case -ENOTUNIQ:
 		return "impossible geometry in the superblock";
 	case -EFBIG:
-		return "size is not a power of two, or out of range";
+		return "size is not a power of two, or out of range, or less than 2 MiB, or more than the RAM";
+	case -EPROTO:
+		return "the device has no ID: its server did not finish the handshake";
 	default:
 		return "no memory?";
 	}
+}
+
+/*
+ * How much of the BAR is in use, by a mapping that is good for no more than
+ * this. The superblock is judged for good by ivring_link_register().
+ */
+static int ivring_guest_read_geometry(struct ivring_guest *g)
+{
+	struct ivring_wire_superblock *sb;
+	void __iomem *page;
+	int ret = -ENOMEM;
+
+	sb = kmalloc(sizeof(*sb), GFP_KERNEL);
+	page = pci_iomap_range(g->pdev, IVSHMEM_BAR_MEMORY, 0, sizeof(*sb));
+	if (sb && page) {
+		memcpy_fromio(sb, page, sizeof(*sb));
+		ret = ivring_wire_check(sb, pci_resource_len(g->pdev, IVSHMEM_BAR_MEMORY),
+					&g->geo);
+		g->used = ret ? 0 : ivring_wire_used(&g->geo);
+	}
+	if (page)
+		pci_iounmap(g->pdev, page);
+	kfree(sb);
+	return ret;
+}
+
+/*
+ * Can what is used of the BAR have struct pages? They come for whole pieces,
+ * which must be the BAR's own; they cost a 64th of it in RAM; and vmap() takes
+ * no more of them than the machine has RAM.
+ */
+static bool ivring_guest_can_have_pages(const struct ivring_guest *g)
+{
+	return IS_ALIGNED(pci_resource_start(g->pdev, IVSHMEM_BAR_MEMORY), IVRING_GUEST_PIECE) &&
+	       round_up(g->used, IVRING_GUEST_PIECE) <=
+	       pci_resource_len(g->pdev, IVSHMEM_BAR_MEMORY) &&
+	       g->used >> PAGE_SHIFT <= totalram_pages();
+}
+
+/*
+ * Struct pages for the BAR. The core maps them itself: the mapping made here
+ * may be uncached, as the firmware's MTRRs say so below 4 GiB, and under OVMF
+ * everywhere.
+ */
+static int ivring_guest_make_pages(struct ivring_guest *g)
+{
+	resource_size_t start = pci_resource_start(g->pdev, IVSHMEM_BAR_MEMORY);
+	unsigned long i, count = g->used >> PAGE_SHIFT;
+	void *addr;
+
+	g->pages = kvmalloc_array(count, sizeof(*g->pages), GFP_KERNEL);
+	if (!g->pages)
+		return -ENOMEM;
+	g->pgmap.type = MEMORY_DEVICE_GENERIC;
+	g->pgmap.range.start = start;
+	g->pgmap.range.end = start + round_up(g->used, IVRING_GUEST_PIECE) - 1;
+	g->pgmap.nr_range = 1;
+	addr = memremap_pages(&g->pgmap, dev_to_node(&g->pdev->dev));
+	if (IS_ERR(addr)) {
+		kvfree(g->pages);
+		g->pages = NULL;
+		return PTR_ERR(addr);
+	}
+	for (i = 0; i < count; i++)
+		g->pages[i] = pfn_to_page(PHYS_PFN(start) + i);
+	return 0;
+}
+
+static int ivring_guest_map_memory(struct ivring_guest *g)
+{
+	struct pci_dev *pdev = g->pdev;
+	int ret;
+
+	ret = ivring_guest_read_geometry(g);
+	if (!ret)
+		ret = ivring_guest_can_have_pages(g) ? ivring_guest_make_pages(g) : -EFBIG;
+	if (ret)
+		dev_err(&pdev->dev, "shared memory of %llu bytes refused, %s (error %d)\n",
+			(u64)pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
+			ivring_guest_explain(ret), ret);
+	return ret;
+}
+
+/*
+ * User space has no mapping any more, but may have pinned pages for I/O under way; and
+ * what takes a mapping down holds them for a moment longer.
+ */
+static bool ivring_guest_pinned(const struct ivring_guest *g)
+{
+	unsigned long i;
+
+	for (i = 0; i < g->used >> PAGE_SHIFT; i++)
+		if (page_ref_count(g->pages[i]) > 1)
+			return true;
+	return false;
+}
+
+static void ivring_guest_unmap_memory(struct ivring_guest *g)
+{
+	unsigned int looks;
+
+	for (looks = 0; ivring_guest_pinned(g); looks++) {
+		if (looks == 10)
+			dev_warn(&g->pdev->dev, "waiting for I/O on the shared memory to end\n");
+		schedule_timeout_uninterruptible(HZ / 10);
+	}
+	memunmap_pages(&g->pgmap);
+	kvfree(g->pages);
+}
+
+/* The register is signed: -1 while the device has not been told its ID. */
+static int ivring_guest_read_id(const struct ivring_guest *g, u32 *id)
+{
+	*id = readl(g->regs + IVSHMEM_REG_IVPOSITION);
+	return *id <= IVRING_WIRE_ID_MAX ? 0 : -EPROTO;
 }
 
 static int ivring_guest_register(struct ivring_guest *g)
@@ -152,16 +213,16 @@ static int ivring_guest_register(struct ivring_guest *g)
 		.parent = &pdev->dev,
 		.pages = g->pages,
 		.size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
-		.side = 1,
-		.id = readl(g->regs + IVSHMEM_REG_IVPOSITION),
+		.avail = g->used,
 		.vectors = g->nr_vectors,
 	};
+	int ret = ivring_guest_read_id(g, &params.id);
 
-	/* The register is signed: -1 while the device has not been told its ID. */
-	if (params.id > IVRING_WIRE_ID_MAX) {
-		dev_err(&pdev->dev, "the device has no ID: its server did not finish the handshake\n");
-		return -EPROTO;
+	if (ret) {
+		dev_err(&pdev->dev, "%s\n", ivring_guest_explain(ret));
+		return ret;
 	}
+	params.side = ivring_wire_guest_side(&g->geo, params.id);
 	g->link = ivring_link_register(&params);
 	if (IS_ERR(g->link)) {
 		dev_err(&pdev->dev, "shared memory refused, %s (error %ld)\n",

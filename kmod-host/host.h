@@ -5,6 +5,7 @@
 #ifndef _IVRING_HOST_H
 #define _IVRING_HOST_H
 
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
@@ -15,16 +16,22 @@
 #include <linux/ivring.h>
 
 struct eventfd_ctx;
+struct file;
 struct mm_struct;
 struct page;
 
-/* memory.c: the region, pinned and accounted to who attached it */
+/*
+ * memory.c: the part of the region that is in use, pinned and accounted to who
+ * attached it
+ */
 struct ivring_host_memory {
+	struct list_head node;		/* in the list of all */
+	struct file *file;
 	struct page **pages;
 	unsigned long nr_pages;
 	struct mm_struct *mm;
 	u64 size;
-	bool compound;
+	u64 used;
 };
 
 int ivring_host_memory_pin(struct ivring_host_memory *m, int memfd);

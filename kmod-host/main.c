@@ -55,6 +55,7 @@ static int ivring_host_do_attach(struct ivring_host *h, struct ivring_host_attac
 	struct ivring_link_params params = {
 		.ops = &ivring_host_ops, .priv = h,
 		.side = 0, .id = a->id, .vectors = a->vectors, .peer_known = true,
+		.pfn_map = true,
 	};
 	struct ivring_host_ears *ears;
 	struct ivring_link *link;
@@ -68,7 +69,7 @@ static int ivring_host_do_attach(struct ivring_host *h, struct ivring_host_attac
 		goto err_put_ears;
 	params.pages = h->memory.pages;
 	params.size = h->memory.size;
-	params.pfn_map = h->memory.compound;
+	params.avail = h->memory.used;
 	link = ivring_link_register(&params);
 	if (IS_ERR(link)) {
 		ret = PTR_ERR(link);
@@ -179,7 +180,9 @@ static long ivring_host_ioctl(struct file *file, unsigned int cmd, unsigned long
 	void __user *p = (void __user *)arg;
 	long ret;
 
-	mutex_lock(&h->lock);
+	/* Held while memory is pinned, which takes its time. */
+	if (mutex_lock_interruptible(&h->lock))
+		return -ERESTARTSYS;
 	switch (cmd) {
 	case IVRING_HOST_IOC_ATTACH:
 		ret = ivring_host_attach(h, p);

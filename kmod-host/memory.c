@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The region: a sealed memfd, pinned.
+ * The region: a sealed memfd, pinned and held open.
+ *
+ * The pages belong to the page cache. Were the last reference to the file dropped
+ * by others while they are in use here, they would be thrown out of it under the
+ * feet of those mappings; so the file stays open as long as the link lives. For the
+ * hole that somebody may punch all the same, user mappings hold page frames and
+ * nothing that the page cache would look for, see ivring_link_params.pfn_map.
  */
 #include <linux/err.h>
 #include <linux/fcntl.h>
@@ -11,14 +17,45 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/vmalloc.h>
 #include "host.h"
 
 #define IVRING_HOST_SEALS	(F_SEAL_SHRINK | F_SEAL_GROW)
-/* pin_user_pages_fast() takes the number of pages as int. */
-#define IVRING_HOST_PIN_BATCH	(1UL << 18)
+/* As long as a signal may have to wait */
+#define IVRING_HOST_PIN_BATCH	(1UL << 15)
+
+static LIST_HEAD(ivring_host_claims);
+static DEFINE_SPINLOCK(ivring_host_claims_lock);
+
+/*
+ * A region has one host's side. A second link on it would write the same indices,
+ * and make the first one's presence its own and then nobody's.
+ */
+static int ivring_host_claim(struct ivring_host_memory *m)
+{
+	struct ivring_host_memory *other;
+	int ret = 0;
+
+	spin_lock(&ivring_host_claims_lock);
+	list_for_each_entry(other, &ivring_host_claims, node)
+		if (file_inode(other->file) == file_inode(m->file))
+			ret = -EBUSY;
+	if (!ret)
+		list_add(&m->node, &ivring_host_claims);
+	spin_unlock(&ivring_host_claims_lock);
+	return ret;
+}
+
+static void ivring_host_unclaim(struct ivring_host_memory *m)
+{
+	spin_lock(&ivring_host_claims_lock);
+	list_del(&m->node);
+	spin_unlock(&ivring_host_claims_lock);
+}
 
 /*
  * A region that could shrink under the guest and under this kernel would be
@@ -52,7 +89,36 @@ static int ivring_host_check_size(struct ivring_host_memory *m, struct file *fil
 	    size > (loff_t)IVRING_WIRE_REGION_SIZE_MAX || !is_power_of_2(size))
 		return -EFBIG;
 	m->size = size;
-	m->nr_pages = size >> PAGE_SHIFT;
+	return 0;
+}
+
+/*
+ * Only what the superblock gives a use to is pinned and charged for: the rest
+ * of a large region need not have memory at all. The superblock is judged for
+ * good by ivring_link_register(), which is told how much there is.
+ */
+static int ivring_host_check_geometry(struct ivring_host_memory *m, struct file *file)
+{
+	struct ivring_wire_superblock *sb;
+	struct ivring_wire_geometry geo;
+	loff_t pos = 0;
+	ssize_t ret;
+
+	if ((file->f_mode & (FMODE_READ | FMODE_WRITE)) != (FMODE_READ | FMODE_WRITE))
+		return -EACCES;
+	sb = kmalloc(sizeof(*sb), GFP_KERNEL);
+	if (!sb)
+		return -ENOMEM;
+	ret = kernel_read(file, sb, sizeof(*sb), &pos);
+	if (ret == sizeof(*sb))
+		ret = ivring_wire_check(sb, m->size, &geo);
+	else if (ret >= 0)
+		ret = -EBADMSG;
+	kfree(sb);
+	if (ret)
+		return ret;
+	m->used = ivring_wire_used(&geo);
+	m->nr_pages = m->used >> PAGE_SHIFT;
 	return 0;
 }
 
@@ -62,10 +128,37 @@ static void ivring_host_unpin_pages(struct ivring_host_memory *m, unsigned long 
 		unpin_user_pages_dirty_lock(m->pages, count, true);
 }
 
+static bool ivring_host_is_huge(const struct ivring_host_memory *m)
+{
+	return file_inode(m->file)->i_sb->s_magic == HUGETLBFS_MAGIC;
+}
+
+/* Is what is pinned what the file has in its first pages? */
+static bool ivring_host_pages_match(const struct ivring_host_memory *m)
+{
+	bool huge = ivring_host_is_huge(m);
+	unsigned long i, step = 1;
+
+	for (i = 0; i < m->nr_pages; i += step) {
+		struct folio *folio = page_folio(m->pages[i]);
+
+		if (READ_ONCE(folio->mapping) != m->file->f_mapping)
+			return false;
+		/* The unit of a huge folio's index depends on the kernel's version. */
+		if (huge)
+			step = folio_nr_pages(folio);
+		else if (folio->index + folio_page_idx(folio, m->pages[i]) != i)
+			return false;
+		if (!(i & 0xfff))
+			cond_resched();
+	}
+	return true;
+}
+
 /* Pin by way of a mapping that only lives as long as this takes. */
 static int ivring_host_pin_pages(struct ivring_host_memory *m, struct file *file)
 {
-	unsigned long addr, i, done = 0;
+	unsigned long addr, done = 0;
 	long ret = 0;
 
 	addr = vm_mmap(file, 0, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
@@ -79,15 +172,18 @@ static int ivring_host_pin_pages(struct ivring_host_memory *m, struct file *file
 			break;
 		done += ret;
 		cond_resched();
+		ret = signal_pending(current) ? -ERESTARTSYS : 0;
+		if (ret)
+			break;
 	}
-	/* Parts of a larger page are not mapped into user space one by one. */
-	for (i = 0; i < done && !m->compound; i++)
-		m->compound = PageCompound(m->pages[i]);
 	vm_munmap(addr, m->size);
-	if (done == m->nr_pages)
+	/* Another thread may have had other plans with these addresses. */
+	if (done == m->nr_pages && ivring_host_pages_match(m))
 		return 0;
+	if (!ret)
+		ret = done == m->nr_pages ? -ESTALE : -ENOMEM;
 	ivring_host_unpin_pages(m, done);
-	return ret ?: -ENOMEM;
+	return ret;
 }
 
 /**
@@ -108,13 +204,19 @@ int ivring_host_memory_pin(struct ivring_host_memory *m, int memfd)
 	ret = ivring_host_check_seals(file);
 	if (!ret)
 		ret = ivring_host_check_size(m, file);
+	if (!ret)
+		ret = ivring_host_check_geometry(m, file);
 	if (ret)
 		goto out_fput;
 
+	m->file = file;
+	ret = ivring_host_claim(m);
+	if (ret)
+		goto out_fput;
 	ret = -ENOMEM;
 	m->pages = kvmalloc_array(m->nr_pages, sizeof(*m->pages), GFP_KERNEL_ACCOUNT);
 	if (!m->pages)
-		goto out_fput;
+		goto err_unclaim;
 	ret = account_locked_vm(current->mm, m->nr_pages, true);
 	if (ret)
 		goto err_free_pages;
@@ -123,13 +225,15 @@ int ivring_host_memory_pin(struct ivring_host_memory *m, int memfd)
 		goto err_unaccount;
 	m->mm = current->mm;
 	mmgrab(m->mm);
-	goto out_fput;
+	return 0;
 
 err_unaccount:
 	account_locked_vm(current->mm, m->nr_pages, false);
 err_free_pages:
 	kvfree(m->pages);
 	m->pages = NULL;
+err_unclaim:
+	ivring_host_unclaim(m);
 out_fput:
 	fput(file);
 	return ret;
@@ -142,4 +246,6 @@ void ivring_host_memory_unpin(struct ivring_host_memory *m)
 	mmdrop(m->mm);
 	kvfree(m->pages);
 	m->pages = NULL;
+	ivring_host_unclaim(m);
+	fput(m->file);
 }

@@ -36,6 +36,8 @@ struct ivring_transport_ops {
  * @parent: parent in sysfs, or NULL
  * @pages: the region's pages, in order; must live until unregistered
  * @size: bytes in the region
+ * @avail: how many of them are there, from the start: what ivring_wire_used()
+ *	says of the geometry, or more
  * @side: which side this is, 0 or 1
  * @id: own ivshmem ID
  * @vectors: doorbell vectors that will be listened to, 1..256
@@ -51,6 +53,7 @@ struct ivring_link_params {
 	struct device *parent;
 	struct page **pages;
 	u64 size;
+	u64 avail;
 	u32 side;
 	u32 id;
 	u32 vectors;

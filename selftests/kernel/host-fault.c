@@ -238,11 +238,6 @@ TEST_F(talk, heartbeat)
 	region_destroy(&idle.r);
 }
 
-static uint64_t kernel_heartbeat(const struct peer *p)
-{
-	return le64toh(__atomic_load_n(&p->kernel->heartbeat, __ATOMIC_SEQ_CST));
-}
-
 /* The kernel's own: while a channel is open, and not a beat longer. */
 TEST_F(talk, kernel_heartbeat)
 {
@@ -524,6 +519,182 @@ TEST_F(peer, huge_pages)
 	EXPECT_EQ(0, huge_pages_reserve(old));
 }
 
+/* ---- the memory's own life ---- */
+
+/* A page of either ring, seen by a program. */
+static int use_rings(int fd, volatile char **tx, volatile char **rx)
+{
+	*tx = ch_map(fd, true);
+	*rx = ch_map(fd, false);
+	if (!*tx || !*rx)
+		return -errno;
+	(*tx)[0] = 1;
+	(*tx)[8192] = 2;
+	(void)(*rx)[0];
+	(void)(*rx)[8192];
+	return 0;
+}
+
+/*
+ * Nobody but the link has the memory any more, and a program has it mapped: it
+ * must not be thrown away below that. The kernel would complain of it in its log,
+ * or worse.
+ */
+TEST_F(talk, memory_outlives_the_memfd)
+{
+	struct region *r = &self->p.r;
+	volatile char *tx, *rx;
+	int i;
+
+	for (i = 0; i < 64; i++)
+		pattern_fill((uint8_t *)self->c.tx_data + i * 4096, 4096, 3, i);
+	ASSERT_EQ(0, use_rings(self->fd, &tx, &rx));
+	munmap(r->map, r->size);
+	r->map = NULL;
+	close(r->memfd);
+	r->memfd = -1;
+	/* Touched for the first time only now, too. */
+	for (i = 0; i < 64 && i * 4096UL < self->p.geo.ring_size; i++) {
+		EXPECT_EQ(-1, pattern_check((const uint8_t *)rx + i * 4096, 4096, 3, i));
+		tx[i * 4096 + 1] = i;
+		EXPECT_EQ(tx[i * 4096 + 1], tx[self->p.geo.ring_size + i * 4096 + 1]);
+	}
+	EXPECT_EQ(1, tx[0]);
+	EXPECT_EQ(2, tx[8192]);
+	/* The link ends before the mapping does. */
+	child_drops = -1;
+	close(r->host);
+	r->host = -1;
+	EXPECT_EQ(0, munmap((void *)tx, 2 * self->p.geo.ring_size));
+	EXPECT_EQ(0, munmap((void *)rx, 2 * self->p.geo.ring_size));
+}
+
+/* Whoever has the memfd may do this; programs keep what they have mapped. */
+TEST_F(talk, hole_below_a_mapping)
+{
+	struct region *r = &self->p.r;
+	volatile char *tx, *rx;
+
+	ASSERT_EQ(0, use_rings(self->fd, &tx, &rx));
+	munmap(r->map, r->size);
+	ASSERT_EQ(0, SYS(fallocate(r->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				   r->size)));
+	EXPECT_EQ(1, tx[0]);
+	EXPECT_EQ(2, tx[8192]);
+	tx[4096] = 3;
+	EXPECT_EQ(3, tx[self->p.geo.ring_size + 4096]);
+	close(r->host);
+	r->host = -1;
+	EXPECT_EQ(0, munmap((void *)tx, 2 * self->p.geo.ring_size));
+	EXPECT_EQ(0, munmap((void *)rx, 2 * self->p.geo.ring_size));
+	r->map = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->memfd, 0);
+	EXPECT_NE(MAP_FAILED, r->map);
+}
+
+/* One more heartbeat of the kernel's, with which it looks around. */
+static bool kernel_beats(const struct peer *p)
+{
+	static uint64_t last;
+	uint64_t now = le64toh(READ_ONCE(p->kernel->heartbeat));
+	bool beats = last && now != last;
+
+	last = now;
+	return beats;
+}
+
+/* One page only, of a ring nobody uses. The link is of no use any more, and says so. */
+TEST_F(talk, hole_splits_the_link)
+{
+	struct region *r = &self->p.r;
+	off_t hole = self->p.geo.data_offset;
+	char buf[1];
+	pid_t pid;
+	int fd, i;
+
+	pid = child_run(read(self->fd, buf, 1) < 0 ? errno : 99);
+	ASSERT_TRUE(child_asleep(pid, SYS_read));
+	/* Times that change for other reasons, with or without data, are no fault. */
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(1, SYS(pwrite(r->memfd, "x", 1, r->size - 1)));
+		ASSERT_EQ(0, SYS(fchmod(r->memfd, 0600 + i)));
+		ASSERT_TRUE(wait_until(kernel_beats(&self->p), 5000));
+	}
+	EXPECT_TRUE(peer_link_is(&self->p, "up"));
+	ASSERT_EQ(0, SYS(fallocate(r->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole,
+				   4096)));
+	EXPECT_TRUE(wait_until(link_attr_is(self->p.link, "state", "split"), 5000));
+	EXPECT_EQ(EIO, child_end(pid, 2000));
+	EXPECT_TRUE(all_fail(self->fd, -EIO));
+	EXPECT_TRUE(wait_until(!READ_ONCE(self->p.kernel->epoch), PATIENCE_MS));
+	fd = channel_open(self->p.link, 0, O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EIO, ch_wait(fd, IVRING_WAIT_CONNECTED, MS(PATIENCE_MS)));
+	close(fd);
+	/* Nothing mends that, but another link does. */
+	r->map[hole] = 1;
+	peer_publish(&self->p);
+	EXPECT_TRUE(peer_link_is(&self->p, "split"));
+	close(r->host);
+	r->host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, region_attach(r));
+	ASSERT_EQ(0, region_peer_add(r));
+	self->p.link = r->link;
+	peer_publish(&self->p);
+	EXPECT_TRUE(peer_link_is(&self->p, "up"));
+}
+
+/*
+ * What Documentation/protocol.rst says of a mapping's use: ordinary system calls
+ * copy from and to it, those that take hold of the pages fail.
+ */
+TEST_F(talk, mapping_is_page_frames)
+{
+	size_t len = 2 * self->p.geo.ring_size;
+	volatile char *tx, *rx;
+	struct iovec own, other;
+	char buf[16], *moved;
+	int pipe_fds[2], fd;
+	pid_t pid;
+
+	ASSERT_EQ(0, use_rings(self->fd, &tx, &rx));
+	own = (struct iovec) { buf, sizeof(buf) };
+	other = (struct iovec) { (void *)tx, sizeof(buf) };
+	EXPECT_EQ(-EFAULT, SYS(process_vm_readv(getpid(), &own, 1, &other, 1, 0)));
+	ASSERT_EQ(0, pipe(pipe_fds));
+	EXPECT_EQ(-EFAULT, SYS(vmsplice(pipe_fds[1], &other, 1, SPLICE_F_NONBLOCK)));
+	EXPECT_EQ(sizeof(buf), SYS(write(pipe_fds[1], (void *)tx, sizeof(buf))));
+	EXPECT_EQ(sizeof(buf), SYS(read(pipe_fds[0], (void *)(tx + len - sizeof(buf)),
+				       sizeof(buf))));
+	EXPECT_EQ(1, tx[len - sizeof(buf)]);
+	EXPECT_EQ(1, tx[len / 2 - sizeof(buf)]);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	fd = memfd_create("copy", MFD_CLOEXEC);
+	EXPECT_EQ(len, SYS(write(fd, (void *)rx, len)));
+	EXPECT_EQ(len, SYS(pread(fd, (void *)tx, len, 0)));
+	close(fd);
+
+	/* It may be moved, but not grow or be doubled, and no child has it. */
+	EXPECT_EQ(-EFAULT, SYS((long)mremap((void *)rx, len, 2 * len, MREMAP_MAYMOVE)));
+	EXPECT_GT(0, SYS((long)mremap((void *)rx, 0, len, MREMAP_MAYMOVE)));
+	moved = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, moved);
+	tx[5] = 55;
+	ASSERT_EQ(moved, mremap((void *)tx, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, moved));
+	EXPECT_EQ(55, moved[5]);
+	EXPECT_EQ(55, moved[len / 2 + 5]);
+	pid = child_run(moved[5]);
+	EXPECT_EQ(-(1000 + SIGSEGV), child_end(pid, PATIENCE_MS));
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	munmap(moved, len);
+	munmap((void *)rx, len);
+}
+
 /* ---- doorbells ---- */
 
 /* As many vectors as there may be on either side; each channel rings its own. */
@@ -607,6 +778,32 @@ TEST_F(talk, doorbell_storm)
 		kill(storm[i], SIGKILL);
 		child_end(storm[i], PATIENCE_MS);
 	}
+}
+
+/* Nor do they keep a CPU busy with somebody who is woken for nothing. */
+TEST_F(talk, doorbell_storm_is_cheap)
+{
+	const unsigned int link = self->p.link, most = 32 + 1;	/* per jiffy */
+	long long sleeps = channel_num(link, TALK_CHANNEL, "stats/sleeps");
+	struct timespec jiffy;
+	uint64_t start, ns;
+	pid_t pid;
+	int i;
+
+	ASSERT_EQ(0, clock_getres(CLOCK_MONOTONIC_COARSE, &jiffy));
+	pid = child_run(pattern_read(self->fd, 5000, 5000, 1, 0));
+	ASSERT_TRUE(wait_until(channel_num(link, TALK_CHANNEL, "stats/sleeps") > sleeps, 5000));
+	start = now_ns();
+	for (i = 0; i < 30000; i++)
+		peer_ring_all(&self->p);
+	ns = now_ns() - start;
+	sleeps = channel_num(link, TALK_CHANNEL, "stats/sleeps") - sleeps;
+	TH_LOG("%lld sleeps in %llu jiffies", sleeps, (unsigned long long)ns / jiffy.tv_nsec);
+	/* Where ringing is so slow, there is no storm. */
+	if (30000 / (ns / jiffy.tv_nsec + 1) > 2 * most)
+		EXPECT_GE((ns / jiffy.tv_nsec + 2) * most, sleeps);
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 5000, 1));
+	ASSERT_EQ(0, child_end(pid, PATIENCE_MS));
 }
 
 HOST_HARNESS_MAIN

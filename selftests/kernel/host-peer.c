@@ -5,6 +5,7 @@
  */
 #include "peer.h"
 #include "sleepers.h"
+#include <sys/klog.h>
 
 /* ---- the peer's presence ---- */
 
@@ -128,6 +129,85 @@ TEST_F(peer, attach_clears_own_half)
 		EXPECT_EQ(0, pc_kernel_epoch(&c));
 		EXPECT_EQ(0, pc_kernel_ack(&c));
 	}
+}
+
+static long long restored(const struct peer *p)
+{
+	char buf[32];
+
+	return link_attr(p->link, "stats/restored", buf, sizeof(buf)) ? -1 : atoll(buf);
+}
+
+static int log_lines_of_restoring(void)
+{
+	static char log[1 << 20];
+	int len = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1), n = 0;
+	char *at = log;
+
+	log[len < 0 ? 0 : len] = 0;
+	while ((at = strstr(at, "this side's presence"))) {
+		at++;
+		n++;
+	}
+	return n;
+}
+
+/* What a peer does to this side's half of the memory is mended, every time. */
+TEST_F(peer, own_presence_wiped)
+{
+	struct ivring_wire_side good, *s = self->p.kernel;
+	int i, lines = log_lines_of_restoring();
+
+	good = *s;
+	good.heartbeat = 0;
+	EXPECT_EQ(0, restored(&self->p));
+	for (i = 0; i < 200; i++) {
+		struct ivring_wire_side now;
+
+		switch (i % 8) {
+		case 0: WRITE_ONCE(s->epoch, 0); break;
+		case 1: WRITE_ONCE(s->epoch, ~good.epoch); break;
+		case 2: WRITE_ONCE(s->state, htole32(IVRING_WIRE_SIDE_DOWN)); break;
+		case 3: WRITE_ONCE(s->id, htole32(PEER_ID)); break;
+		case 4: WRITE_ONCE(s->version_min, htole32(99)); break;
+		case 5: s->reserved1[3] = 1; break;
+		case 6: WRITE_ONCE(s->features, ~0ULL); break;
+		case 7: memset(s, 0, sizeof(*s)); break;
+		}
+		peer_rung(&self->p, 0);
+		peer_ring(&self->p, 0);
+		ASSERT_TRUE(wait_until(restored(&self->p) == i + 1, PATIENCE_MS)) {
+			TH_LOG("round %d", i);
+		}
+		/* It is told, and nothing else happened. */
+		ASSERT_TRUE(wait_until(peer_rung(&self->p, 0), PATIENCE_MS));
+		now = *s;
+		now.heartbeat = 0;
+		ASSERT_EQ(0, memcmp(&good, &now, sizeof(now)));
+	}
+	EXPECT_TRUE(peer_link_is(&self->p, "up"));
+	EXPECT_EQ(lines + 1, log_lines_of_restoring());
+	/* None of a link that is gone. */
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	EXPECT_EQ(0, s->epoch);
+	peer_ring(&self->p, 0);
+	EXPECT_EQ(0, s->epoch);
+}
+
+/* Without a doorbell the next beat finds it; a conversation goes on meanwhile. */
+TEST_F(talk, own_presence_wiped_silently)
+{
+	struct ivring_wire_side *s = self->p.kernel;
+	uint64_t epoch = s->epoch;
+
+	WRITE_ONCE(s->epoch, 0);
+	WRITE_ONCE(s->state, htole32(IVRING_WIRE_SIDE_DOWN));
+	EXPECT_TRUE(wait_until(READ_ONCE(s->epoch) == epoch, 5000));
+	EXPECT_EQ(IVRING_WIRE_SIDE_READY, le32toh(s->state));
+	EXPECT_EQ(1, restored(&self->p));
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	EXPECT_EQ(0, pattern_read(self->fd, 1000, 1000, 1, 0));
 }
 
 #define MISMATCH(field, value) ({						\
@@ -429,6 +509,80 @@ TEST_F(talk, lost_doorbell)
 	EXPECT_TRUE(ivring_tx_publish(&self->c.tx, 50));
 	EXPECT_EQ(0, child_end(pid, 5000));
 	EXPECT_EQ(rescued + 1, channel_num(self->p.link, TALK_CHANNEL, "stats/rescued"));
+}
+
+/* Waits for data, epoll's way. Returns 0, or what stands for an error. */
+static int epoll_for_data(int fd, uint32_t how, int timeout_ms)
+{
+	struct epoll_event e = { .events = EPOLLIN | how };
+	int ep = SYS(epoll_create1(0)), ret;
+
+	if (ep < 0)
+		return 99;
+	ret = SYS(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e));
+	if (!ret)
+		ret = SYS(epoll_wait(ep, &e, 1, timeout_ms));
+	close(ep);
+	return ret == 1 && e.events == EPOLLIN ? 0 : 98;
+}
+
+/* Nor do poll(2) and epoll sleep on. What they were rescued from is counted once. */
+TEST_F(talk, lost_doorbell_of_pollers)
+{
+	long long rescued = channel_num(self->p.link, TALK_CHANNEL, "stats/rescued");
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		pid = child_run(({
+			i == 0 ? ch_poll(self->fd, POLLIN, -1) != POLLIN :
+				 epoll_for_data(self->fd, i == 1 ? 0 : EPOLLET, -1); }));
+		ASSERT_TRUE(child_asleep(pid, i ? SYS_epoll_wait : SYS_poll));
+		pattern_fill(self->c.tx_data + i * 50, 50, 1, i * 50);
+		EXPECT_TRUE(ivring_tx_publish(&self->c.tx, 50));
+		ASSERT_EQ(0, child_end(pid, 5000));
+		EXPECT_EQ(rescued + i + 1,
+			  channel_num(self->p.link, TALK_CHANNEL, "stats/rescued"));
+		ASSERT_EQ(0, pattern_read(self->fd, 50, 50, 1, i * 50));
+	}
+}
+
+/* Space is waited for in the same way. */
+TEST_F(talk, lost_doorbell_for_space)
+{
+	long long rescued = channel_num(self->p.link, TALK_CHANNEL, "stats/rescued");
+	struct ivring_channel_info info;
+	pid_t pid;
+
+	ASSERT_EQ(0, ch_info(self->fd, &info));
+	ASSERT_EQ(0, pattern_write(self->fd, info.window, 1 << 20, 2, 0));
+	pid = child_run(ch_poll(self->fd, POLLOUT, -1) == POLLOUT ? 0 : 99);
+	ASSERT_TRUE(child_asleep(pid, SYS_poll));
+	ASSERT_EQ(0, ivring_rx_refresh(&self->c.rx));
+	EXPECT_TRUE(ivring_rx_publish(&self->c.rx, info.window));
+	ASSERT_EQ(0, child_end(pid, 5000));
+	EXPECT_EQ(rescued + 1, channel_num(self->p.link, TALK_CHANNEL, "stats/rescued"));
+}
+
+/* Where nothing happens, nobody wakes up: three ticks of it. */
+TEST_F(talk, sleepers_are_left_in_peace)
+{
+	pid_t reader, poller;
+	long long sleeps;
+	uint64_t beat;
+
+	reader = child_run(pattern_read(self->fd, 50, 50, 1, 0));
+	ASSERT_TRUE(child_asleep(reader, SYS_read));
+	poller = child_run(ch_poll(self->fd, POLLIN, -1) == POLLIN ? 0 : 99);
+	ASSERT_TRUE(child_asleep(poller, SYS_poll));
+	sleeps = channel_num(self->p.link, TALK_CHANNEL, "stats/sleeps");
+	beat = kernel_heartbeat(&self->p);
+	ASSERT_TRUE(wait_until(kernel_heartbeat(&self->p) >= beat + 3, PATIENCE_MS));
+	EXPECT_EQ(sleeps, channel_num(self->p.link, TALK_CHANNEL, "stats/sleeps"));
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 50, 1));
+	EXPECT_EQ(0, child_end(reader, PATIENCE_MS));
+	kill(poller, SIGKILL);
+	child_end(poller, PATIENCE_MS);
 }
 
 /* ---- the end, from either side ---- */

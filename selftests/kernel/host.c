@@ -5,6 +5,8 @@
  */
 #include "region.h"
 #include <linux/capability.h>
+#include <linux/userfaultfd.h>
+#include <sys/time.h>
 
 #define SIZE	(1UL << 20)
 
@@ -100,6 +102,57 @@ TEST_F(host, one_link_per_file)
 	EXPECT_EQ(-EBUSY, region_attach(&self->r));
 }
 
+/* However it is opened: a second link would take the first one's indices and presence. */
+TEST_F(host, one_link_per_memory)
+{
+	struct ivring_host_attach a = self->a;
+	int hosts[2], again[3], i, j;
+	char path[64];
+
+	for (i = 0; i < 2; i++) {
+		hosts[i] = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, hosts[i]);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->r.memfd);
+	again[0] = self->r.memfd;
+	again[1] = dup(self->r.memfd);
+	again[2] = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_EQ(0, region_attach(&self->r));
+	for (i = 0; i < 3; i++) {
+		ASSERT_LE(0, again[i]);
+		a.memfd = again[i];
+		EXPECT_EQ(-EBUSY, host_attach(hosts[0], &a));
+	}
+	EXPECT_EQ(region_used(&self->r) >> 10, locked_kib());
+	/* The next one may once the last one is gone, and not before. */
+	close(self->r.host);
+	for (i = 0; i < 6; i++) {
+		int *now = &hosts[i % 2], *then = &hosts[!(i % 2)];
+
+		close(*then);
+		*then = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+		a.memfd = again[i % 3];
+		ASSERT_EQ(0, host_attach(*now, &a));
+		for (j = 0; j < 3; j++) {
+			a.memfd = again[j];
+			EXPECT_EQ(-EBUSY, host_attach(*then, &a));
+		}
+	}
+	close(hosts[0]);
+	close(hosts[1]);
+	/* A failed attempt leaves no claim. */
+	self->r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+	a = self->a;
+	a.eventfds = 0;
+	EXPECT_EQ(-EFAULT, host_attach(self->r.host, &a));
+	self->sb->magic ^= 1;
+	EXPECT_EQ(-EBADMSG, host_attach(self->r.host, &self->a));
+	self->sb->magic ^= 1;
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+	close(again[1]);
+	close(again[2]);
+}
+
 /* Whatever an earlier call left there. */
 TEST_F(host, link_is_out_only)
 {
@@ -121,6 +174,30 @@ TEST_F(host, unknown_ioctl)
 	EXPECT_EQ(-ENOTTY, SYS(ioctl(self->r.host, IVRING_IOC_WAIT, &self->a)));
 	EXPECT_EQ(-ENOTTY, SYS(ioctl(self->r.host, _IOWR(IVRING_IOC_MAGIC, 0x40, char[8]),
 				     &self->a)));
+}
+
+/* A file without a position, which is for ioctls alone; none of them asks O_NONBLOCK. */
+TEST_F(host, nothing_but_ioctls)
+{
+	char c = 0;
+
+	EXPECT_EQ(-ESPIPE, SYS(lseek(self->r.host, 0, SEEK_SET)));
+	EXPECT_EQ(-ESPIPE, SYS(lseek(self->r.host, 0, SEEK_END)));
+	EXPECT_EQ(-ESPIPE, SYS(pread(self->r.host, &c, 1, 0)));
+	EXPECT_EQ(-ESPIPE, SYS(pwrite(self->r.host, &c, 1, 0)));
+	EXPECT_EQ(-EINVAL, SYS(read(self->r.host, &c, 1)));
+	EXPECT_EQ(-EINVAL, SYS(write(self->r.host, &c, 1)));
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, self->r.host, 0));
+	EXPECT_EQ(ENODEV, errno);
+
+	close(self->r.host);
+	self->r.host = open("/dev/ivring-host", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	ASSERT_LE(0, self->r.host);
+	EXPECT_EQ(-ENXIO, region_peer_add(&self->r));
+	EXPECT_EQ(0, region_attach(&self->r));
+	EXPECT_EQ(-EBUSY, region_attach(&self->r));
+	EXPECT_EQ(0, region_peer_add(&self->r));
+	EXPECT_EQ(-ESPIPE, SYS(lseek(self->r.host, 0, SEEK_CUR)));
 }
 
 TEST_F(host, attach_arguments)
@@ -318,7 +395,7 @@ TEST_F(host, superblock_version)
 	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(version, htole32(0)));
 	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(version, htole32(IVRING_WIRE_VERSION + 1)));
 	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(version, htole32(1U << 24)));
-	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(features, htole64(1)));
+	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(features, htole64(2)));
 	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(features, htole64(1ULL << 63)));
 	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(reserved0, htole32(1)));
 	EXPECT_EQ(-EPROTONOSUPPORT, SPOILT(reserved[0], 1));
@@ -402,19 +479,23 @@ TEST_F(host, needs_cap_sys_admin)
 
 TEST_F(host, memlock_limit)
 {
+	size_t used = region_used(&self->r);
 	pid_t pid;
 
-	pid = child_run(attach_without(&self->r, &self->a, CAP_IPC_LOCK, SIZE - 4096));
+	ASSERT_LT(0, used);
+
+	pid = child_run(attach_without(&self->r, &self->a, CAP_IPC_LOCK, used - 4096));
 	EXPECT_EQ(ENOMEM, child_end(pid, PATIENCE_MS));
 	pid = child_run(({
-		int ret = attach_without(&self->r, &self->a, CAP_IPC_LOCK, SIZE);
+		int ret = attach_without(&self->r, &self->a, CAP_IPC_LOCK, used);
 
-		/* Once more is too much, by another file. */
+		/* Another one is too much, by another file. */
 		if (!ret) {
-			int fd = open("/dev/ivring-host", O_RDWR);
+			struct region other;
 
-			self->a.link = 0;
-			ret = host_attach(fd, &self->a) == -ENOMEM ? 0 : 99;
+			ret = region_create(&other, SIZE, 2);
+			if (!ret)
+				ret = region_attach(&other) == -ENOMEM ? 0 : 99;
 		}
 		ret; }));
 	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
@@ -427,7 +508,7 @@ TEST_F(host, locked_memory_is_accounted)
 	for (i = 0; i < 3; i++) {
 		EXPECT_EQ(0, locked_kib());
 		ASSERT_EQ(0, region_attach(&self->r));
-		EXPECT_EQ(SIZE >> 10, locked_kib());
+		EXPECT_EQ(region_used(&self->r) >> 10, locked_kib());
 		close(self->r.host);
 		EXPECT_EQ(0, locked_kib());
 		self->r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
@@ -465,16 +546,42 @@ TEST_F(host, detached_by_death)
 	EXPECT_EQ(-1, link_find("test", 0));
 }
 
+/* The smallest region there is; its memory stays as long as somebody has it. */
+static int small_memfd(void)
+{
+	const struct ivring_wire_format format = {
+		.region_size = IVRING_WIRE_REGION_SIZE_MIN, .channels = 1, .label = "small",
+	};
+	struct ivring_wire_superblock sb;
+	int fd = region_memfd(format.region_size, 0), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = ivring_wire_format(&sb, &format);
+	if (!ret && pwrite(fd, &sb, sizeof(sb), 0) != sizeof(sb))
+		ret = -errno;
+	if (!ret)
+		ret = region_seal(fd);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
 TEST_F(host, all_link_numbers)
 {
+	struct ivring_host_attach a = self->a;
 	int fds[200], links = 0, ret = 0, n;
 
 	for (n = 0; n < ARRAY_LEN(fds) && !ret; n++) {
 		fds[n] = SYS(open("/dev/ivring-host", O_RDWR | O_CLOEXEC));
 		ASSERT_LE(0, fds[n]);
-		self->a.link = 0;
-		self->a.vectors = 1;
-		ret = host_attach(fds[n], &self->a);
+		a.memfd = small_memfd();
+		ASSERT_LE(0, a.memfd);
+		a.link = 0;
+		a.vectors = 1;
+		ret = host_attach(fds[n], &a);
+		close(a.memfd);
 		links += !ret;
 	}
 	EXPECT_EQ(-ENOSPC, ret);
@@ -484,6 +591,80 @@ TEST_F(host, all_link_numbers)
 		close(fds[n]);
 	self->a.link = 0;
 	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+/* Memory whose first use ends when its process does. */
+static void *endless_page(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .range.len = 4096, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	reg.range.start = (uintptr_t)p;
+	if (fd < 0 || p == MAP_FAILED || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		return NULL;
+	return p;
+}
+
+/* One call that takes its time does not make others deaf to signals. */
+TEST_F(host, signal_while_another_attaches)
+{
+	pid_t slow, killed, interrupted, attaching;
+
+	slow = child_run(({
+		self->a.eventfds = (uintptr_t)endless_page();
+		self->a.eventfds ? host_attach(self->r.host, &self->a) : 99; }));
+	if (!child_asleep(slow, SYS_ioctl)) {
+		EXPECT_EQ(99, child_end(slow, PATIENCE_MS));
+		SKIP(return, "no userfaultfd");
+	}
+	killed = child_run(host_peer_del(self->r.host, PEER_ID));
+	ASSERT_TRUE(child_asleep(killed, SYS_ioctl));
+	interrupted = child_run(({
+		catch_signal(0);
+		host_peer_del(self->r.host, PEER_ID); }));
+	ASSERT_TRUE(child_asleep(interrupted, SYS_ioctl));
+	attaching = child_run(({
+		catch_signal(0);
+		host_attach(self->r.host, &self->a); }));
+	ASSERT_TRUE(child_asleep(attaching, SYS_ioctl));
+	kill(killed, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(killed, 3000));
+	kill(interrupted, SIGUSR1);
+	EXPECT_EQ(EINTR, child_end(interrupted, 3000));
+	kill(attaching, SIGUSR1);
+	EXPECT_EQ(EINTR, child_end(attaching, 3000));
+	kill(slow, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(slow, PATIENCE_MS));
+	EXPECT_EQ(-ENXIO, host_peer_del(self->r.host, PEER_ID));
+	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
+}
+
+/* Memory that nobody has touched takes its time to pin. */
+TEST_F(host, signal_while_memory_is_pinned)
+{
+	const struct itimerval each_ms = { { 0, 1000 }, { 0, 1000 } }, never = { };
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct region r;
+	pid_t pid;
+
+	ASSERT_EQ(0, region_create(&r, 256 << 20, 1));
+	pid = child_run(({
+		int ret;
+
+		sigaction(SIGALRM, &sa, NULL);
+		setitimer(ITIMER_REAL, &each_ms, NULL);
+		ret = region_attach(&r);
+		setitimer(ITIMER_REAL, &never, NULL);
+		ret; }));
+	EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(-1, link_find("test", 0));
+	EXPECT_EQ(-ENXIO, region_peer_add(&r));
+	EXPECT_EQ(0, region_attach(&r));
+	region_destroy(&r);
+	EXPECT_EQ(0, locked_kib());
 }
 
 /* ---- the peer ---- */

@@ -74,6 +74,11 @@ static inline void peer_ring_all(const struct peer *p)
 		peer_ring(p, i);
 }
 
+static inline uint64_t kernel_heartbeat(const struct peer *p)
+{
+	return le64toh(__atomic_load_n(&p->kernel->heartbeat, __ATOMIC_SEQ_CST));
+}
+
 /* How often the kernel rang since the last look. */
 static inline uint64_t peer_rung(const struct peer *p, unsigned int vector)
 {

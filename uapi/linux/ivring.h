@@ -348,9 +348,10 @@ struct ivring_host_peer {
 
 /*
  * ATTACH: make the memory a link on side 0. One link per open of
- * /dev/ivring-host; closing the file detaches it. Needs CAP_SYS_ADMIN.
+ * /dev/ivring-host, and per memory; closing the file detaches it. Needs CAP_SYS_ADMIN.
  *	EPERM		the caller lacks CAP_SYS_ADMIN
- *	EBUSY		this file has a link already
+ *	EBUSY		this file has a link already, or the memory is a link already
+ *			by another file
  *	EBADF		@memfd or an eventfd is not an open file
  *	EINVAL		@id or @vectors out of range; an fd in @eventfds is no
  *			eventfd
@@ -363,7 +364,10 @@ struct ivring_host_peer {
  *	ENOTUNIQ	its geometry is impossible for its size
  *	EACCES, EPERM	@memfd is sealed against writing or not open for it
  *	EFAULT		@eventfds or the argument is a bad pointer
- *	EINTR		a signal came while the memory was pinned
+ *	ESTALE		the memory changed under this call: a hole was punched, or
+ *			another thread of the caller remapped it
+ *	EINTR		a signal came while the memory was pinned, or another call on
+ *			the file, which these wait for, took its time
  *	ENOMEM		no memory, or over RLIMIT_MEMLOCK
  *	ENOSPC		no link number is free
  */
