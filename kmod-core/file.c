@@ -5,13 +5,22 @@
  *
  * The price of that: the link cannot go while the file system is at it, and how long
  * that takes is up to the file system. Who waits for it says so: ivring_link_expel().
- * */
+ * So that is for tmpfs and file systems on block devices. Others may depend on any
+ * program, or look for pages behind the memory they are given: they get a buffer in
+ * between, and are waited for outside the link.
+ */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
 #include <linux/uio.h>
 #include <ivring/compat.h>
 #include "internal.h"
+
+/* Small enough to stay in the CPU's second cache */
+#define IVRING_FILE_BOUNCE	SZ_64K
 
 /*
  * The file's own position stays where it is. Pipes, sockets and channels have
@@ -39,11 +48,22 @@ static int ivring_file_check(const struct file *file, bool tx)
 	return 0;
 }
 
+/* May the file system be given the ring itself? */
+static bool ivring_file_is_near(const struct file *file)
+{
+	const struct super_block *sb = file_inode(file)->i_sb;
+
+	if (sb->s_magic == FUSE_SUPER_MAGIC)
+		return false;
+	return sb->s_bdev || sb->s_magic == TMPFS_MAGIC || S_ISBLK(file_inode(file)->i_mode);
+}
+
 /* A file on its way. */
 struct ivring_file_job {
 	struct ivring_copy copy;
 	struct file *file;
 	struct ivring_file_xfer *x;
+	void *bounce;			/* or NULL: the file system is near */
 };
 
 /*
@@ -65,6 +85,18 @@ static ssize_t ivring_file_rw(const struct ivring_file_job *job, void *buf, size
 		    ivring_iocb_write(job->file, &iocb, &iter);
 }
 
+static ssize_t ivring_file_rw_outside(struct ivring_file_job *job, size_t len)
+{
+	ssize_t n = ivring_copy_go_outside(&job->copy);
+	int ret;
+
+	if (n)
+		return n;
+	n = ivring_file_rw(job, job->bounce, len);
+	ret = ivring_copy_come_back(&job->copy);
+	return ret ?: n;
+}
+
 /* The next place in the ring to copy to or from, or none at the end of the conversation. */
 static int ivring_file_get_piece(struct ivring_file_job *job, u64 len, struct ivring_piece *piece)
 {
@@ -72,13 +104,64 @@ static int ivring_file_get_piece(struct ivring_file_job *job, u64 len, struct iv
 			      ivring_channel_avail(job->copy.f, len, job->x->timeout_ns, piece);
 }
 
-/*
- * One piece. Less than was asked for is the end of the file when sending, and
- * of the conversation when receiving.
- */
-static ssize_t ivring_file_piece(struct ivring_file_job *job)
+/* Between the ring and @len bytes of the bounce buffer: what was copied, or an errno. */
+static ssize_t ivring_file_bounce(struct ivring_file_job *job, size_t at, size_t len,
+				  struct ivring_piece *piece)
 {
-	u64 left = job->x->len - job->x->done;
+	struct kvec vec = { .iov_base = job->bounce + at, .iov_len = len };
+	struct iov_iter iter;
+
+	iov_iter_kvec(&iter, job->copy.tx ? ITER_SOURCE : ITER_DEST, &vec, 1, len);
+	job->copy.iter = &iter;
+	piece->len = ivring_copy_some(&job->copy, piece->data, min(piece->len, len));
+	job->copy.iter = NULL;
+	return piece->len ?: -ECONNRESET;
+}
+
+/* The ring is waited for only with something to send. */
+static ssize_t ivring_file_send_bounced(struct ivring_file_job *job, u64 left)
+{
+	struct ivring_piece piece;
+	ssize_t n, sent = 0, len;
+	int ret;
+
+	len = ivring_file_rw_outside(job, min_t(u64, left, IVRING_FILE_BOUNCE));
+	if (len <= 0)
+		return len;
+	while (sent < len) {
+		ret = ivring_file_get_piece(job, len - sent, &piece);
+		if (ret)
+			return sent ?: ret;
+		n = ivring_file_bounce(job, sent, len - sent, &piece);
+		ret = n < 0 ? n : ivring_channel_copied(job->copy.f, true, &piece);
+		if (ret)
+			return sent ?: ret;
+		sent += n;
+	}
+	return sent;
+}
+
+static ssize_t ivring_file_recv_bounced(struct ivring_file_job *job, u64 left)
+{
+	struct ivring_piece piece;
+	ssize_t n;
+	int ret;
+
+	ret = ivring_file_get_piece(job, min_t(u64, left, IVRING_FILE_BOUNCE), &piece);
+	if (ret || !piece.len)
+		return ret;
+	n = ivring_file_bounce(job, 0, IVRING_FILE_BOUNCE, &piece);
+	if (n > 0)
+		n = ivring_file_rw_outside(job, n);
+	if (n <= 0)
+		return n;
+	piece.len = n;
+	return ivring_channel_copied(job->copy.f, false, &piece) ?: n;
+}
+
+/* From the file system into the ring, or back. */
+static ssize_t ivring_file_near(struct ivring_file_job *job, u64 left)
+{
 	struct ivring_piece piece;
 	ssize_t n;
 	int ret;
@@ -94,6 +177,20 @@ static ssize_t ivring_file_piece(struct ivring_file_job *job)
 		return n;
 	piece.len = n;
 	return ivring_channel_copied(job->copy.f, job->copy.tx, &piece) ?: n;
+}
+
+/*
+ * One piece. Less than was asked for is the end of the file when sending, and
+ * of the conversation when receiving.
+ */
+static ssize_t ivring_file_piece(struct ivring_file_job *job)
+{
+	u64 left = job->x->len - job->x->done;
+
+	if (!job->bounce)
+		return ivring_file_near(job, left);
+	return job->copy.tx ? ivring_file_send_bounced(job, left) :
+			      ivring_file_recv_bounced(job, left);
 }
 
 static int ivring_file_pieces(struct ivring_file_job *job)
@@ -123,9 +220,11 @@ static int ivring_file_run(struct ivring_file_job *job)
 	ret = ivring_copy_lock(&job->copy, job->x->timeout_ns);
 	if (ret)
 		return ret;
-	WRITE_ONCE(dir->file_pid, task_pid_nr(current));
+	if (!job->bounce)
+		WRITE_ONCE(dir->file_pid, task_pid_nr(current));
 	ret = ivring_file_pieces(job);
-	WRITE_ONCE(dir->file_pid, 0);
+	if (!job->bounce)
+		WRITE_ONCE(dir->file_pid, 0);
 	/* To start over would do what is done a second time. */
 	return ret == -ERESTARTSYS && job->x->done ? -EINTR : ret;
 }
@@ -153,11 +252,18 @@ int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x)
 	ret = ivring_file_check(job.file, tx);
 	if (ret)
 		goto out_put;
+	if (!ivring_file_is_near(job.file)) {
+		job.bounce = kvmalloc(IVRING_FILE_BOUNCE, GFP_KERNEL_ACCOUNT);
+		ret = job.bounce ? 0 : -ENOMEM;
+	}
+	if (ret)
+		goto out_put;
 	ret = ivring_copy_begin(&job.copy, f, NULL, tx);
 	if (!ret) {
 		ret = ivring_file_run(&job);
 		ivring_copy_end(&job.copy);
 	}
+	kvfree(job.bounce);
 out_put:
 	fput(job.file);
 	return ret;

@@ -280,16 +280,18 @@ struct ivring_file_xfer {
 /*
  * SEND_FILE: what is in the file goes into the channel, as if by write(2) but
  * straight from the page cache. Fewer bytes than @len without an error: the file
- * ends there. How far it is can be seen in the channel's stats/tx_bytes.
- * As long as a file system keeps this or RECV_FILE waiting, the link cannot be
- * detached, nor its driver be unbound: after 10 s the kernel's log says which process
- * holds it. Nor can the next conversation begin meanwhile. Other calls hold up nobody,
- * whatever memory they are given.
+ * ends there. How far it is can be seen in the channel's stats/tx_bytes. As long as
+ * tmpfs or a file system on a block device keeps this or RECV_FILE waiting (one that is
+ * frozen, say), the link cannot be detached, its driver not be unbound:
+ * after 10 s the kernel's log says which process holds it. Nor can the next
+ * conversation begin meanwhile. Other file systems (FUSE, a network's, overlayfs) have a
+ * buffer of 64 KiB in between, one copy more, and hold up nobody else. Nor do other calls, whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
  *	EBUSY	another file holds a reservation
  *	EINVAL	@fd is of another kind or has O_DIRECT, or @offset + @len is beyond 2^63 - 1
  *	EINTR	a signal came first; what is @done is done
+ *	ENOMEM	for the buffer
  *	others	of reading the file
  */
 #define IVRING_IOC_SEND_FILE	_IOWR(IVRING_IOC_MAGIC, 0x07, struct ivring_file_xfer)

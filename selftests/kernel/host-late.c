@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * User memory whose pages never come: whoever copies from or to it sleeps for as
+ * long, and nobody else does. A host link, whose peer is this program.
+ */
+#include "peer.h"
+#include "late.h"
+#include "slowfs.h"
+#include <linux/fs.h>
+#include <sys/klog.h>
+
+enum { WRITER, READER, IOCTL_IN, IOCTL_OUT, STUCK };
+
+static int use_late(int fd, int what)
+{
+	struct late l;
+	int ret = late_map(&l, 4096);
+
+	if (ret)
+		return ret;
+	switch (what) {
+	case WRITER:
+		return SYS(write(fd, l.map, 100));
+	case READER:
+		return SYS(read(fd, l.map, 100));
+	case IOCTL_IN:
+		return SYS(ioctl(fd, IVRING_IOC_WAIT, l.map));
+	default:
+		return SYS(ioctl(fd, IVRING_IOC_CHANNEL_INFO, l.map));
+	}
+}
+
+static bool stuck_start(int fd, pid_t *pid)
+{
+	static const long nr[STUCK] = { SYS_write, SYS_read, SYS_ioctl, SYS_ioctl };
+	int i;
+
+	for (i = 0; i < STUCK; i++) {
+		pid[i] = child_run(use_late(fd, i));
+		if (!child_asleep(pid[i], nr[i]))
+			return false;
+	}
+	return true;
+}
+
+/* They sleep on, and die when told to. */
+static int stuck_end(const pid_t *pid)
+{
+	int i, ok = 0;
+
+	for (i = 0; i < STUCK; i++) {
+		kill(pid[i], SIGKILL);
+		ok += child_end(pid[i], PATIENCE_MS) == -(1000 + SIGKILL);
+	}
+	return ok;
+}
+
+#define NEEDS_LATE() do {						\
+	if (!late_supported())						\
+		SKIP(return, "this kernel has no userfaultfd(2)");	\
+} while (0)
+
+TEST_F(talk, server_killed_while_copies_fault)
+{
+	pid_t pid[STUCK], second[2], server;
+	char c = 0;
+
+	NEEDS_LATE();
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	ASSERT_TRUE(stuck_start(self->fd, pid));
+	/* These wait for the first to be done. */
+	second[0] = child_run(SYS(write(self->fd, &c, 1)));
+	second[1] = child_run(SYS(read(self->fd, &c, 1)));
+	ASSERT_TRUE(child_asleep(second[0], SYS_write));
+	ASSERT_TRUE(child_asleep(second[1], SYS_read));
+
+	child_drops = -1;
+	server = child_run((pause(), 0));
+	ASSERT_TRUE(child_asleep(server, SYS_pause));
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	kill(server, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, 5000 * lab_slow()));
+	EXPECT_EQ(-1, link_find("test", 0));
+	EXPECT_EQ(ENODEV, child_end(second[0], 3000 * lab_slow()));
+	EXPECT_EQ(ENODEV, child_end(second[1], 3000 * lab_slow()));
+	EXPECT_EQ(-ENODEV, SYS(write(self->fd, &c, 1)));
+	EXPECT_EQ(STUCK, stuck_end(pid));
+}
+
+/* Nor does the next conversation wait, or those who wait in the one that ended. */
+TEST_F(talk, next_conversation_while_copies_fault)
+{
+	pid_t pid[STUCK], second[2];
+	int old = self->fd;
+	char c = 0;
+
+	NEEDS_LATE();
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	ASSERT_TRUE(stuck_start(old, pid));
+	second[0] = child_run(SYS(write(old, &c, 1)));
+	second[1] = child_run(SYS(read(old, &c, 1)));
+	ASSERT_TRUE(child_asleep(second[0], SYS_write));
+	ASSERT_TRUE(child_asleep(second[1], SYS_read));
+	peer_publish(&self->p);
+	EXPECT_EQ(ECONNRESET, child_end(second[0], 3000 * lab_slow()));
+	EXPECT_EQ(ECONNRESET, child_end(second[1], 3000 * lab_slow()));
+
+	peer_channel_init(&self->p, &self->c, TALK_CHANNEL);
+	ASSERT_EQ(0, talk_connect(&self->p, &self->c, &self->fd));
+	ASSERT_EQ(0, ch_set_nonblock(self->fd, true));
+	EXPECT_EQ(0, pattern_write(self->fd, 5000, 5000, 2, 0));
+	EXPECT_EQ(0, pc_receive(&self->p, &self->c, 5000, 2));
+	EXPECT_EQ(0, pc_send(&self->p, &self->c, 5000, 3));
+	EXPECT_EQ(0, pattern_read(self->fd, 5000, 5000, 3, 0));
+	EXPECT_EQ(STUCK, stuck_end(pid));
+	/* Whose death takes nothing from those who came later. */
+	EXPECT_EQ(0, pattern_write(self->fd, 5000, 5000, 2, 5000));
+	EXPECT_EQ(0, pc_receive(&self->p, &self->c, 5000, 2));
+	close(old);
+}
+
+/* One who copies and one who waits for that get signals as ever. */
+TEST_F(talk, signals_while_copies_fault)
+{
+	pid_t pid[STUCK], second;
+	char c = 0;
+
+	NEEDS_LATE();
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	ASSERT_TRUE(stuck_start(self->fd, pid));
+	second = child_run(SYS(write(self->fd, &c, 1)));
+	ASSERT_TRUE(child_asleep(second, SYS_write));
+	kill(second, SIGTERM);
+	EXPECT_EQ(-(1000 + SIGTERM), child_end(second, PATIENCE_MS));
+	EXPECT_EQ(STUCK, stuck_end(pid));
+	/* What none of them copied is there still. */
+	EXPECT_EQ(0, pattern_read(self->fd, 1000, 1000, 1, 0));
+	EXPECT_EQ(0, pattern_write(self->fd, 1000, 1000, 4, 0));
+	EXPECT_EQ(0, pc_receive(&self->p, &self->c, 1000, 4));
+}
+
+/* ---- files ---- */
+
+static bool log_has(const char *text)
+{
+	static char log[1 << 20];
+	int len = klogctl(3 /* SYSLOG_ACTION_READ_ALL */, log, sizeof(log) - 1);
+
+	log[len < 0 ? 0 : len] = 0;
+	return strstr(log, text);
+}
+
+/* A directory on a file system of its own that can be frozen, or -1. */
+static int freezable(void)
+{
+	struct stat root, st;
+	int dir = open("/scratch", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0 || stat("/", &root) || fstat(dir, &st) || st.st_dev == root.st_dev ||
+	    ioctl(dir, FIFREEZE, 0))
+		return -1;
+	ioctl(dir, FITHAW, 0);
+	return dir;
+}
+
+/*
+ * Freezes. A byte into what this returns thaws, and so does the end of us and of our
+ * children, whatever that was.
+ */
+static int freeze(int dir)
+{
+	int ends[2];
+	char c;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return -errno;
+	if (!fork()) {
+		/* The harness kills all of a process group; and nothing else is to stay open. */
+		setsid();
+		dup2(ends[0], 0);
+		dup2(dir, 1);
+		syscall(SYS_close_range, 2, ~0U, 0);
+		_exit(read(0, &c, 1) < 0 || ioctl(1, FITHAW, 0));
+	}
+	close(ends[0]);
+	return ioctl(dir, FIFREEZE, 0) ? -errno : ends[1];
+}
+
+/* A file system that is slow holds the link up. Then the log says for whom it waits. */
+TEST_F(talk, file_holds_the_link)
+{
+	struct ivring_file_xfer x = { .len = 1000, .timeout_ns = FOREVER };
+	int dir = freezable(), frozen;
+	pid_t pid, server;
+	char text[64];
+
+	if (dir < 0)
+		SKIP(return, "/scratch cannot be frozen");
+	x.fd = openat(dir, "ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ASSERT_LE(0, x.fd);
+	ASSERT_EQ(0, unlinkat(dir, "ivring-slow", 0));
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	frozen = freeze(dir);
+	ASSERT_LE(0, frozen);
+	pid = child_run(SYS(ioctl(self->fd, IVRING_IOC_RECV_FILE, &x)));
+	EXPECT_TRUE(child_asleep(pid, SYS_ioctl));
+	snprintf(text, sizeof(text), "waits for process %d,", pid);
+
+	child_drops = -1;
+	server = child_run((pause(), 0));
+	EXPECT_TRUE(child_asleep(server, SYS_pause));
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	kill(server, SIGKILL);
+	EXPECT_TRUE(wait_until(log_has(text), PATIENCE_MS));
+	EXPECT_EQ(0, waitpid(server, NULL, WNOHANG));
+	EXPECT_EQ(1, write(frozen, "", 1));
+	close(frozen);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, PATIENCE_MS));
+	EXPECT_EQ(ENODEV, child_end(pid, PATIENCE_MS));
+	close(x.fd);
+	close(dir);
+}
+
+/* One that any program may be behind holds up nobody but who uses it. */
+TEST_F(talk, far_file_holds_nobody)
+{
+	struct ivring_file_xfer x = { .len = 1000, .timeout_ns = FOREVER };
+	struct slowfs slow;
+	pid_t pid[2], server;
+	int old = self->fd;
+
+	/* To close a slow file waits, too: this one has it not. */
+	child_drops = -1;
+	server = child_run((pause(), 0));
+	child_drops = self->p.r.host;
+	ASSERT_TRUE(child_asleep(server, SYS_pause));
+	if (slowfs_begin(&slow) == -ENODEV)
+		SKIP(return, "this kernel has no FUSE");
+	ASSERT_LE(0, slow.file);
+	x.fd = slow.file;
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	pid[0] = child_run(SYS(ioctl(old, IVRING_IOC_SEND_FILE, &x)));
+	pid[1] = child_run(SYS(ioctl(old, IVRING_IOC_RECV_FILE, &x)));
+	EXPECT_TRUE(child_asleep(pid[0], SYS_ioctl));
+	EXPECT_TRUE(child_asleep(pid[1], SYS_ioctl));
+
+	/* Not the next conversation... */
+	peer_publish(&self->p);
+	peer_channel_init(&self->p, &self->c, TALK_CHANNEL);
+	ASSERT_EQ(0, talk_connect(&self->p, &self->c, &self->fd));
+	EXPECT_EQ(0, pattern_write(self->fd, 5000, 5000, 2, 0));
+	EXPECT_EQ(0, pc_receive(&self->p, &self->c, 5000, 2));
+	EXPECT_EQ(0, pc_send(&self->p, &self->c, 5000, 3));
+	EXPECT_EQ(0, pattern_read(self->fd, 5000, 5000, 3, 0));
+	/* ... nor the link's end. */
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	kill(server, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, 5000 * lab_slow()));
+	EXPECT_EQ(-1, link_find("test", 0));
+	kill(pid[0], SIGKILL);
+	kill(pid[1], SIGKILL);
+	slowfs_end(&slow);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid[0], PATIENCE_MS));
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid[1], PATIENCE_MS));
+	close(old);
+}
+
+HOST_HARNESS_MAIN
