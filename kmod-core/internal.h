@@ -67,6 +67,7 @@ enum ivring_link_stat {
 	IVRING_STAT_LINK_INTERRUPTS,
 	IVRING_STAT_LINK_UPS,
 	IVRING_STAT_LINK_DOWNS,
+	IVRING_STAT_LINK_RESTORED,
 	IVRING_LINK_STATS,
 };
 
@@ -232,6 +233,7 @@ struct ivring_channel {
  * @epoch: number of this side's life
  * @lock: protects all that follows
  * @started: ivring_link_start() was called
+ * @published: @own is meant to show this side's presence
  * @dead: being unregistered
  * @peer_present: the transport says so
  * @peer_bells: doorbells the transport has for the peer, 0: any number
@@ -271,6 +273,7 @@ struct ivring_link {
 
 	spinlock_t lock;
 	bool started;
+	bool published;
 	bool dead;
 	bool peer_present;
 	u32 peer_bells;

@@ -115,6 +115,44 @@ static void ivring_side_publish(struct ivring_link *link)
 	virt_mb();
 }
 
+static bool ivring_side_is_published(const struct ivring_link *link)
+{
+	const struct ivring_wire_side *s = link->own;
+
+	return le64_to_cpu(READ_ONCE(s->epoch)) == link->epoch &&
+	       le32_to_cpu(READ_ONCE(s->state)) == IVRING_WIRE_SIDE_READY &&
+	       le32_to_cpu(READ_ONCE(s->id)) == link->params.id &&
+	       le32_to_cpu(READ_ONCE(s->vectors)) == link->params.vectors &&
+	       le32_to_cpu(READ_ONCE(s->version)) == IVRING_WIRE_VERSION &&
+	       le32_to_cpu(READ_ONCE(s->version_min)) == IVRING_WIRE_VERSION_MIN &&
+	       !READ_ONCE(s->features) && !READ_ONCE(s->reserved0) &&
+	       !memchr_inv(s->reserved1, 0, sizeof(s->reserved1));
+}
+
+/* Between two guests the server does so for one whose QEMU it takes for gone. */
+static bool ivring_side_is_buried(const struct ivring_link *link)
+{
+	return link->geo.guests && !READ_ONCE(link->own->epoch) &&
+	       le32_to_cpu(READ_ONCE(link->own->state)) == IVRING_WIRE_SIDE_DOWN;
+}
+
+/*
+ * The peer can write this side's half as well, and one that did so sees nobody any
+ * more. Caller holds link->lock. True when the peer should look again. Only the
+ * first time is a line in the log: the peer may go on like that.
+ */
+static bool __ivring_side_restore(struct ivring_link *link)
+{
+	lockdep_assert_held(&link->lock);
+	if (!link->published || ivring_side_is_published(link) || ivring_side_is_buried(link))
+		return false;
+	if (atomic64_inc_return(&link->stats[IVRING_STAT_LINK_RESTORED]) == 1)
+		dev_warn(&link->dev,
+			 "the peer wrote over this side's presence; restored, as it will be each time: see stats/restored\n");
+	ivring_side_publish(link);
+	return true;
+}
+
 /* ---- the peer's presence ---- */
 
 /* Copy the peer's fields out, all of the same life: retry while it restarts. */
@@ -288,7 +326,8 @@ void ivring_link_evaluate(struct ivring_link *link)
 	u32 c;
 
 	spin_lock(&link->lock);
-	announce = __ivring_link_evaluate(link);
+	announce = __ivring_side_restore(link);
+	announce |= __ivring_link_evaluate(link);
 	for (c = 0; c < link->geo.channels; c++) {
 		struct ivring_channel *ch = link->channels[c];
 
@@ -433,6 +472,7 @@ void ivring_link_start(struct ivring_link *link)
 {
 	spin_lock(&link->lock);
 	ivring_side_publish(link);
+	link->published = true;
 	link->started = true;
 	spin_unlock(&link->lock);
 	if (!ivring_link_enter(link))
@@ -451,6 +491,7 @@ EXPORT_SYMBOL_GPL(ivring_link_start);
 void ivring_link_shutdown(struct ivring_link *link)
 {
 	spin_lock(&link->lock);
+	link->published = false;
 	ivring_side_clear(link);
 	spin_unlock(&link->lock);
 	ivring_link_announce(link);

@@ -128,12 +128,14 @@ IVRING_LINK_STAT(doorbells, IVRING_STAT_LINK_DOORBELLS);
 IVRING_LINK_STAT(interrupts, IVRING_STAT_LINK_INTERRUPTS);
 IVRING_LINK_STAT(ups, IVRING_STAT_LINK_UPS);
 IVRING_LINK_STAT(downs, IVRING_STAT_LINK_DOWNS);
+IVRING_LINK_STAT(restored, IVRING_STAT_LINK_RESTORED);
 
 static struct attribute *ivring_link_stat_attrs[] = {
 	&ivring_link_stat_doorbells.attr,
 	&ivring_link_stat_interrupts.attr,
 	&ivring_link_stat_ups.attr,
 	&ivring_link_stat_downs.attr,
+	&ivring_link_stat_restored.attr,
 	NULL
 };
 
