@@ -462,16 +462,24 @@ static vm_fault_t ivring_vma_map(struct vm_fault *vmf)
 	u64 ring_size = ch->link->geo.ring_size;
 	unsigned long left = (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
 	struct page **pages;
+	vm_fault_t ret;
 	int err;
 
 	if (READ_ONCE(f->zapped))
 		return VM_FAULT_SIGBUS;
 	pages = ivring_memory_pages(ch, offset);
 	left = min3(left, IVRING_FAULT_AROUND, (vma->vm_end - vmf->address) >> PAGE_SHIFT);
-	if (vma->vm_flags & VM_PFNMAP)
-		return ivring_vma_insert_pfns(vma, vmf->address, pages, left);
-	err = ivring_vma_insert(vma, vmf->address, pages, left);
-	return err ? vmf_error(err) : VM_FAULT_NOPAGE;
+	if (!ch->link->params.pages) {
+		ret = ivring_memory_insert_pfns(ch, offset, vma, vmf->address, left);
+	} else if (vma->vm_flags & VM_PFNMAP) {
+		ret = ivring_vma_insert_pfns(vma, vmf->address, pages, left);
+	} else {
+		err = ivring_vma_insert(vma, vmf->address, pages, left);
+		ret = err ? vmf_error(err) : VM_FAULT_NOPAGE;
+	}
+	if (ret == VM_FAULT_NOPAGE)
+		ivring_memory_check_user(ch->link, vma, vmf->address);
+	return ret;
 }
 
 static vm_fault_t ivring_vma_fault(struct vm_fault *vmf)

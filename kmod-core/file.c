@@ -49,11 +49,11 @@ static int ivring_file_check(const struct file *file, bool tx)
 }
 
 /* May the file system be given the ring itself? */
-static bool ivring_file_is_near(const struct file *file)
+static bool ivring_file_is_near(const struct ivring_file *f, const struct file *file)
 {
 	const struct super_block *sb = file_inode(file)->i_sb;
 
-	if (sb->s_magic == FUSE_SUPER_MAGIC)
+	if (!f->channel->link->params.pages || sb->s_magic == FUSE_SUPER_MAGIC)
 		return false;
 	return sb->s_bdev || sb->s_magic == TMPFS_MAGIC || S_ISBLK(file_inode(file)->i_mode);
 }
@@ -252,7 +252,7 @@ int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x)
 	ret = ivring_file_check(job.file, tx);
 	if (ret)
 		goto out_put;
-	if (!ivring_file_is_near(job.file)) {
+	if (!ivring_file_is_near(f, job.file)) {
 		job.bounce = kvmalloc(IVRING_FILE_BOUNCE, GFP_KERNEL_ACCOUNT);
 		ret = job.bounce ? 0 : -ENOMEM;
 	}

@@ -229,6 +229,7 @@ struct ivring_channel {
  * @users: whoever may touch @map or call the transport
  * @users_gone: completes when the last of them left
  * @memory_type: IVRING_MEMORY_*, of all kernel mappings
+ * @user_memory_type: likewise, of those in user space so far
  * @memory_mbps: speed of @map as measured at registration
  * @epoch: number of this side's life
  * @lock: protects all that follows
@@ -268,6 +269,7 @@ struct ivring_link {
 	struct percpu_ref users;
 	struct completion users_gone;
 	u32 memory_type;
+	u32 user_memory_type;
 	u32 memory_mbps;
 	u64 epoch;
 
@@ -325,6 +327,11 @@ void ivring_memory_probe(struct ivring_link *link);
 void *ivring_memory_vmap(const struct ivring_link_params *params, unsigned long first,
 			 unsigned long count, unsigned int times);
 struct page **ivring_memory_pages(const struct ivring_channel *ch, u64 offset);
+vm_fault_t ivring_memory_insert_pfns(const struct ivring_channel *ch, u64 offset,
+				     struct vm_area_struct *vma, unsigned long addr,
+				     unsigned long count);
+void ivring_memory_check_user(struct ivring_link *link, struct vm_area_struct *vma,
+			      unsigned long addr);
 
 /* file.c: files through a channel */
 int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x);

@@ -9,6 +9,11 @@
  * row, so that no copy has to stop at the end of a ring. vmap() refuses more
  * pages at once than the machine has RAM, hence one mapping per ring: a BAR may
  * well be larger.
+ *
+ * A region without struct pages, a BAR that cannot or should not have them, is
+ * mapped by its page frames, likewise without a question to those tables:
+ * vmf_insert_pfn() would ask them, so page table entries for user space are made
+ * here. What came of it is read back from the page tables, always.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -30,6 +35,44 @@ static unsigned long ivring_memory_ring_start(const struct ivring_wire_geometry 
 	return (g->data_offset + (IVRING_WIRE_SIDES * c + producer) * g->ring_size) >> PAGE_SHIFT;
 }
 
+static void *ivring_memory_vmap_pages(struct page **pages, unsigned long count,
+				      unsigned int times)
+{
+	struct page **list;
+	unsigned int i;
+	void *addr;
+
+	if (times == 1)
+		return vmap(pages, count, VM_MAP, PAGE_KERNEL);
+	list = kvmalloc_array(times * count, sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return NULL;
+	for (i = 0; i < times; i++)
+		memcpy(list + i * count, pages, count * sizeof(*list));
+	addr = vmap(list, times * count, VM_MAP, PAGE_KERNEL);
+	kvfree(list);
+	return addr;
+}
+
+static void *ivring_memory_vmap_pfns(unsigned long pfn, unsigned long count, unsigned int times)
+{
+#ifdef CONFIG_VMAP_PFN
+	unsigned long *list, i;
+	void *addr;
+
+	list = kvmalloc_array(times * count, sizeof(*list), GFP_KERNEL);
+	if (!list)
+		return NULL;
+	for (i = 0; i < times * count; i++)
+		list[i] = pfn + i % count;
+	addr = vmap_pfn(list, times * count, PAGE_KERNEL);
+	kvfree(list);
+	return addr;
+#else
+	return NULL;
+#endif
+}
+
 /**
  * ivring_memory_vmap() - map a piece of a region
  * @params: whose region
@@ -42,20 +85,9 @@ static unsigned long ivring_memory_ring_start(const struct ivring_wire_geometry 
 void *ivring_memory_vmap(const struct ivring_link_params *params, unsigned long first,
 			 unsigned long count, unsigned int times)
 {
-	struct page **list;
-	unsigned int i;
-	void *addr;
-
-	if (times == 1)
-		return vmap(params->pages + first, count, VM_MAP, PAGE_KERNEL);
-	list = kvmalloc_array(times * count, sizeof(*list), GFP_KERNEL);
-	if (!list)
-		return NULL;
-	for (i = 0; i < times; i++)
-		memcpy(list + i * count, params->pages + first, count * sizeof(*list));
-	addr = vmap(list, times * count, VM_MAP, PAGE_KERNEL);
-	kvfree(list);
-	return addr;
+	if (params->pages)
+		return ivring_memory_vmap_pages(params->pages + first, count, times);
+	return ivring_memory_vmap_pfns(params->pfn + first, count, times);
 }
 
 /* One ring's data, twice in a row. */
@@ -143,6 +175,45 @@ struct page **ivring_memory_pages(const struct ivring_channel *ch, u64 offset)
 	return ch->link->params.pages + ivring_memory_index(ch, offset);
 }
 
+struct ivring_memory_insert {
+	pgprot_t prot;
+	unsigned long pfn;
+	struct mm_struct *mm;
+};
+
+/* The page table is locked. Somebody else may have had the same page fault. */
+static int ivring_memory_insert_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	struct ivring_memory_insert *in = data;
+
+	if (pte_none(READ_ONCE(*pte)))
+		set_pte_at(in->mm, addr, pte, pte_mkspecial(pfn_pte(in->pfn, in->prot)));
+	in->pfn++;
+	return 0;
+}
+
+/**
+ * ivring_memory_insert_pfns() - serve a page fault on a region without struct pages
+ * @ch: the channel
+ * @offset: in its node
+ * @vma: of VM_PFNMAP
+ * @addr: where
+ * @count: pages, none of them beyond the ring's end
+ */
+vm_fault_t ivring_memory_insert_pfns(const struct ivring_channel *ch, u64 offset,
+				     struct vm_area_struct *vma, unsigned long addr,
+				     unsigned long count)
+{
+	struct ivring_memory_insert in = {
+		.prot = vma->vm_page_prot,
+		.pfn = ch->link->params.pfn + ivring_memory_index(ch, offset),
+		.mm = vma->vm_mm,
+	};
+
+	return apply_to_page_range(vma->vm_mm, addr, count << PAGE_SHIFT, ivring_memory_insert_pte,
+				   &in) ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
 /*
  * On x86 a PTE without PWT, PCD and PAT selects PAT entry 0, which Linux keeps
  * at write-back (Documentation/x86/pat.rst).
@@ -180,6 +251,39 @@ static u32 ivring_memory_type_all(const struct ivring_link *link)
 			type = ivring_memory_type(link->channels[c]->rx_data);
 	}
 	return type;
+}
+
+static int ivring_memory_read_pte(pte_t *pte, unsigned long addr, void *data)
+{
+	u32 *type = data;
+
+	if (!pte_none(READ_ONCE(*pte)))
+		*type = ivring_memory_pte_type(READ_ONCE(*pte));
+	return 0;
+}
+
+/**
+ * ivring_memory_check_user() - see how a page came to be mapped into user space
+ * @link: the caller is inside ivring_link_enter()
+ * @vma: of a page fault under way
+ * @addr: the page
+ */
+void ivring_memory_check_user(struct ivring_link *link, struct vm_area_struct *vma,
+			      unsigned long addr)
+{
+	u32 type = IVRING_MEMORY_UNKNOWN, seen = READ_ONCE(link->user_memory_type);
+
+	/* The worst that was seen stays: types are numbered from good to bad. */
+	if (seen == IVRING_MEMORY_UNCACHED ||
+	    apply_to_page_range(vma->vm_mm, addr, PAGE_SIZE, ivring_memory_read_pte, &type))
+		return;
+	do {
+		if (type <= seen)
+			return;
+	} while (!try_cmpxchg(&link->user_memory_type, &seen, type));
+	if (type == IVRING_MEMORY_UNCACHED)
+		dev_warn(&link->dev,
+			 "shared memory is mapped uncached into user space: " IVRING_MEMORY_CURE "\n");
 }
 
 /*

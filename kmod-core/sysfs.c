@@ -66,6 +66,7 @@ IVRING_LINK_ATTR(channels, "%u", link->geo.channels);
 IVRING_LINK_ATTR(vectors, "%u", link->params.vectors);
 IVRING_LINK_ATTR(peer_vectors, "%u", READ_ONCE(link->peer_vectors));
 IVRING_LINK_ATTR(memory_type, "%s", ivring_memory_types[link->memory_type]);
+IVRING_LINK_ATTR(user_memory_type, "%s", ivring_memory_types[READ_ONCE(link->user_memory_type)]);
 IVRING_LINK_ATTR(memory_mbps, "%u", link->memory_mbps);
 
 static ssize_t peer_timeout_ms_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -108,6 +109,7 @@ static struct attribute *ivring_link_attrs[] = {
 	&dev_attr_vectors.attr,
 	&dev_attr_peer_vectors.attr,
 	&dev_attr_memory_type.attr,
+	&dev_attr_user_memory_type.attr,
 	&dev_attr_memory_mbps.attr,
 	&dev_attr_peer_timeout_ms.attr,
 	NULL

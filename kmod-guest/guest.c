@@ -41,7 +41,7 @@ struct ivring_guest {
 	struct pci_dev *pdev;
 	void __iomem *regs;
 	struct dev_pagemap pgmap;
-	struct page **pages;
+	struct page **pages;	/* NULL: mapped by page frame */
 	struct ivring_wire_geometry geo;
 	u64 used;		/* bytes of the region, from its start */
 	struct ivring_link *link;
@@ -81,7 +81,11 @@ static const char *ivring_guest_explain(int error)
 	case -ENOTUNIQ:
 		return "impossible geometry in the superblock";
 	case -EFBIG:
-		return "size is not a power of two, or out of range, or less than 2 MiB, or more than the RAM";
+		return "size is not a power of two, or out of range";
+	case -EADDRINUSE:
+		return "this kernel uses the BAR's addresses for something else";
+	case -EOPNOTSUPP:
+		return "this kernel has no CONFIG_VMAP_PFN, which a BAR of less than 2 MiB needs: use a larger --size";
 	case -EPROTO:
 		return "the device has no ID: its server did not finish the handshake";
 	default:
@@ -155,18 +159,43 @@ static int ivring_guest_make_pages(struct ivring_guest *g)
 	return 0;
 }
 
+/*
+ * Nothing is made here: the core maps by page frame. That must not be done to
+ * frames which the kernel has struct pages for.
+ */
+static int ivring_guest_check_frames(const struct ivring_guest *g)
+{
+	unsigned long pfn = PHYS_PFN(pci_resource_start(g->pdev, IVSHMEM_BAR_MEMORY));
+	unsigned long i;
+
+	if (!IS_ENABLED(CONFIG_VMAP_PFN))
+		return -EOPNOTSUPP;
+	for (i = 0; i < g->used >> PAGE_SHIFT; i += IVRING_GUEST_PIECE >> PAGE_SHIFT)
+		if (pfn_valid(pfn + i))
+			return -EADDRINUSE;
+	return 0;
+}
+
 static int ivring_guest_map_memory(struct ivring_guest *g)
 {
 	struct pci_dev *pdev = g->pdev;
-	int ret;
+	int error = -EINVAL, ret;
 
 	ret = ivring_guest_read_geometry(g);
-	if (!ret)
-		ret = ivring_guest_can_have_pages(g) ? ivring_guest_make_pages(g) : -EFBIG;
+	if (!ret && ivring_guest_can_have_pages(g))
+		error = ivring_guest_make_pages(g);
+	if (!ret && !g->pages)
+		ret = ivring_guest_check_frames(g);
+	/* Where there is no other way, why the first one failed is what counts. */
+	if (ret == -EOPNOTSUPP && error != -EINVAL)
+		ret = error;
 	if (ret)
 		dev_err(&pdev->dev, "shared memory of %llu bytes refused, %s (error %d)\n",
 			(u64)pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
 			ivring_guest_explain(ret), ret);
+	else if (!g->pages)
+		dev_info(&pdev->dev, "no struct pages for the shared memory (%d): programs cannot use it for direct I/O\n",
+			 error);
 	return ret;
 }
 
@@ -188,6 +217,8 @@ static void ivring_guest_unmap_memory(struct ivring_guest *g)
 {
 	unsigned int looks;
 
+	if (!g->pages)
+		return;
 	for (looks = 0; ivring_guest_pinned(g); looks++) {
 		if (looks == 10)
 			dev_warn(&g->pdev->dev, "waiting for I/O on the shared memory to end\n");
@@ -212,8 +243,10 @@ static int ivring_guest_register(struct ivring_guest *g)
 		.priv = g,
 		.parent = &pdev->dev,
 		.pages = g->pages,
+		.pfn = PHYS_PFN(pci_resource_start(pdev, IVSHMEM_BAR_MEMORY)),
 		.size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
 		.avail = g->used,
+		.pfn_map = !g->pages,
 		.vectors = g->nr_vectors,
 	};
 	int ret = ivring_guest_read_id(g, &params.id);

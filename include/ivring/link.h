@@ -34,7 +34,10 @@ struct ivring_transport_ops {
  * @ops: the transport
  * @priv: its own, handed to @ops
  * @parent: parent in sysfs, or NULL
- * @pages: the region's pages, in order; must live until unregistered
+ * @pages: the region's pages, in order; must live until unregistered. NULL: the
+ *	region has no struct pages
+ * @pfn: without @pages, the region's first page frame, which the others follow;
+ *	none of them may be known to the kernel (pfn_valid())
  * @size: bytes in the region
  * @avail: how many of them are there, from the start: what ivring_wire_used()
  *	says of the geometry, or more
@@ -44,14 +47,15 @@ struct ivring_transport_ops {
  * @peer_known: the transport calls ivring_link_peer_join() and _leave(); else a
  *	peer is looked for in the region alone
  * @pfn_map: map the page frames into user space and leave struct pages alone: a
- *	must for pages that belong to somebody else, such as the page cache, and for
- *	parts of hugetlb pages
+ *	must for pages that belong to somebody else, such as the page cache, for
+ *	parts of hugetlb pages, and for a region without struct pages
  */
 struct ivring_link_params {
 	const struct ivring_transport_ops *ops;
 	void *priv;
 	struct device *parent;
 	struct page **pages;
+	unsigned long pfn;
 	u64 size;
 	u64 avail;
 	u32 side;

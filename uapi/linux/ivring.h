@@ -284,8 +284,9 @@ struct ivring_file_xfer {
  * tmpfs or a file system on a block device keeps this or RECV_FILE waiting (one that is
  * frozen, say), the link cannot be detached, its driver not be unbound:
  * after 10 s the kernel's log says which process holds it. Nor can the next
- * conversation begin meanwhile. Other file systems (FUSE, a network's, overlayfs) have a
- * buffer of 64 KiB in between, one copy more, and hold up nobody else. Nor do other calls, whatever memory they are given.
+ * conversation begin meanwhile. Other file systems (FUSE, a network's, overlayfs), and
+ * links without struct pages, have a buffer of 64 KiB in between, one copy more, and
+ * hold up nobody else. Nor do other calls, whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
  *	EBUSY	another file holds a reservation
