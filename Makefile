@@ -80,10 +80,16 @@ install: deps-tools-modules	## into the running kernel's module tree and PREFIX 
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	install -D -m 755 build/tools/ivring $(DESTDIR)$(PREFIX)/bin/ivring
 	install -D -m 644 Documentation/man/ivring.1 $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
+	install -D -m 644 packaging/60-ivring.rules $(DESTDIR)/usr/lib/udev/rules.d/60-ivring.rules
+	install -D -m 644 packaging/ivring.conf $(DESTDIR)/usr/lib/sysusers.d/ivring.conf
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)
+	@[ -n "$(DESTDIR)" ] || { systemd-sysusers ivring.conf && udevadm control --reload; } || \
+		echo "install: there is no group ivring yet: only root may use links" >&2
 
 uninstall:	## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/ivring $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
+	rm -f $(DESTDIR)/usr/lib/udev/rules.d/60-ivring.rules \
+		$(DESTDIR)/usr/lib/sysusers.d/ivring.conf
 	rm -f $(wildcard $(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring.ko* \
 		$(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring_*.ko*)
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)

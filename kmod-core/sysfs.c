@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /sys/class/ivring/ivring<L> and ivring<L>c<C>: one value per file.
+ *
+ * What goes through a link, and when, is for its users alone: none of this is for
+ * others, and udev gives the files to the group that may use the node.
  */
 #include <linux/sysfs.h>
 #include <ivring/tune.h>
@@ -39,6 +42,11 @@ const char *ivring_link_state_name(u32 state)
 const char *ivring_channel_state_name(u32 state)
 {
 	return ivring_channel_states[state];
+}
+
+static umode_t ivring_sysfs_mode(struct kobject *kobj, struct attribute *attr, int index)
+{
+	return attr->mode & ~0007;
 }
 
 /* ---- links ---- */
@@ -116,6 +124,7 @@ static struct attribute *ivring_link_attrs[] = {
 };
 
 static const struct attribute_group ivring_link_group = {
+	.is_visible = ivring_sysfs_mode,
 	.attrs = ivring_link_attrs,
 };
 
@@ -143,6 +152,7 @@ static struct attribute *ivring_link_stat_attrs[] = {
 
 static const struct attribute_group ivring_link_stat_group = {
 	.name = "stats",
+	.is_visible = ivring_sysfs_mode,
 	.attrs = ivring_link_stat_attrs,
 };
 
@@ -260,6 +270,7 @@ static struct attribute *ivring_channel_attrs[] = {
 };
 
 static const struct attribute_group ivring_channel_group = {
+	.is_visible = ivring_sysfs_mode,
 	.attrs = ivring_channel_attrs,
 };
 
@@ -319,6 +330,7 @@ static struct attribute *ivring_channel_stat_attrs[] = {
 
 static const struct attribute_group ivring_channel_stat_group = {
 	.name = "stats",
+	.is_visible = ivring_sysfs_mode,
 	.attrs = ivring_channel_stat_attrs,
 };
 
