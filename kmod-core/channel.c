@@ -16,6 +16,10 @@
 
 /* So often looks may wake those who wait before an event holds; then it takes time. */
 #define IVRING_WAKES_MAX	1000
+/* So often the doorbells of a vector may, within a jiffy. */
+#define IVRING_STORM_MAX	32
+/* Longest that a vector may be left alone, in jiffies */
+#define IVRING_STORM_REST_MAX	(HZ / 10)
 
 /* Can nothing be sent any more, while what has come can be read? */
 static bool ivring_channel_unsendable(const struct ivring_channel *ch)
@@ -158,6 +162,7 @@ static void ivring_channel_arm(struct ivring_channel *ch, const struct ivring_wa
 	bool rx_any = ch->rx_dir.polled || ch->rx_dir.sleepers > 1;
 	bool tx_any = ch->tx_dir.polled || ch->tx_dir.sleepers > 1;
 
+	WRITE_ONCE(ch->armed, ch->armed | w->events);
 	if (w->events & IVRING_WAIT_IN)
 		ivring_rx_arm(&ch->rx, rx_any ? ivring_rx_cached_avail(&ch->rx) + 1 : w->rx_min);
 	if (w->events & IVRING_WAIT_OUT && !tx_any)
@@ -200,7 +205,88 @@ void ivring_channel_moved_on(struct ivring_channel *ch, bool tx, bool rx)
 	}
 }
 
-/* See ivring_channel_moved_on(). */
+/* Where the peer's indices of all channels of a vector are, as one number */
+static u64 ivring_storm_indices(const struct ivring_link *link, u32 vector)
+{
+	const struct ivring_channel *ch;
+	u64 sum = 0;
+	u32 c;
+
+	for (c = 0; c < link->geo.channels; c++) {
+		ch = link->channels[c];
+		if (ivring_wire_vector(c, link->params.vectors) == vector)
+			sum += le64_to_cpu(READ_ONCE(ch->rx.peer->prod)) +
+			       le64_to_cpu(READ_ONCE(ch->tx.peer->cons));
+	}
+	return sum;
+}
+
+/*
+ * A peer that moves nothing and rings is left alone twice as long each time; one that
+ * does move something may have no better way to tell.
+ */
+static void ivring_storm_begins(struct ivring_link *link, u32 vector)
+{
+	struct ivring_storm *storm = &link->storms[vector];
+	u64 indices = ivring_storm_indices(link, vector);
+	unsigned long now = jiffies;
+	unsigned int rest = READ_ONCE(storm->rest);
+	bool goes_on = time_before_eq(now, READ_ONCE(storm->begun) + rest + 2);
+
+	if (!goes_on || indices != READ_ONCE(storm->indices))
+		rest = 0;
+	WRITE_ONCE(storm->rest, clamp_t(unsigned int, 2 * rest, 1, IVRING_STORM_REST_MAX));
+	WRITE_ONCE(storm->begun, now);
+	WRITE_ONCE(storm->indices, indices);
+}
+
+/**
+ * ivring_storm_blows() - count a doorbell
+ * @link: the link
+ * @vector: one that it has
+ *
+ * Any context. What two callers count at the same time may be taken for one.
+ *
+ * Return: how many jiffies its vector may be left alone, when there were more in this
+ * jiffy than %IVRING_STORM_MAX, and nothing came true that the peer was to ring for. Or
+ * zero.
+ */
+unsigned int ivring_storm_blows(struct ivring_link *link, u32 vector)
+{
+	struct ivring_storm *storm = &link->storms[vector];
+	unsigned long now = jiffies;
+	int count;
+
+	if (READ_ONCE(storm->when) != now) {
+		WRITE_ONCE(storm->when, now);
+		atomic_set(&storm->count, 0);
+	}
+	count = atomic_inc_return(&storm->count);
+	if (count <= IVRING_STORM_MAX)
+		return 0;
+	if (count == IVRING_STORM_MAX + 1)
+		ivring_storm_begins(link, vector);
+	return READ_ONCE(storm->rest);
+}
+
+/**
+ * ivring_channel_interrupt() - the peer rang, perhaps for this channel
+ * @ch: the channel
+ * @storm: once more, and nothing came of it
+ *
+ * Any context but NMI. Whoever waits is woken, in a storm a moment later: a peer may
+ * ring without end.
+ */
+void ivring_channel_interrupt(struct ivring_channel *ch, bool storm)
+{
+	atomic64_inc(&ch->interrupts);
+	if (storm)
+		schedule_delayed_work(&ch->late_wake, IVRING_WAKE_LATE);
+	else
+		wake_up_all(&ch->wait);
+}
+
+/* See ivring_channel_moved_on() and ivring_channel_interrupt(). */
 void ivring_channel_late_wake(struct work_struct *work)
 {
 	struct ivring_channel *ch = container_of(to_delayed_work(work), struct ivring_channel,
@@ -209,12 +295,18 @@ void ivring_channel_late_wake(struct work_struct *work)
 	wake_up_all(&ch->wait);
 }
 
-/* What was wanted is there: wakes were worth it. */
-static void ivring_channel_event_held(struct ivring_channel *ch)
+/*
+ * What was wanted is there: wakes were worth it; so were doorbells, if the peer was to
+ * ring for one of these @events.
+ */
+static void ivring_channel_event_held(struct ivring_channel *ch, u32 events)
 {
-	if (!READ_ONCE(ch->wakes))
+	if (READ_ONCE(ch->armed) & events)
+		atomic_set(&ch->storm->count, 0);
+	else if (!READ_ONCE(ch->wakes))
 		return;
 	spin_lock(&ch->lock);
+	WRITE_ONCE(ch->armed, ch->armed & ~events);
 	WRITE_ONCE(ch->wakes, 0);
 	spin_unlock(&ch->lock);
 }
@@ -571,7 +663,7 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 		ret = ivring_channel_wait_once(f, w, dir, deadline, &spun);
 	if (ret < 0)
 		return ret;
-	ivring_channel_event_held(ch);
+	ivring_channel_event_held(ch, ret);
 	w->revents = ret;
 	return 0;
 }
@@ -587,6 +679,7 @@ __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 	struct ivring_wait out = { .events = IVRING_WAIT_OUT, .tx_min = 1 };
 	struct ivring_channel *ch = f->channel;
 	__poll_t mask = 0;
+	u32 held = 0;
 	int ret;
 
 	spin_lock(&ch->lock);
@@ -604,8 +697,12 @@ __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	if (READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED)
 		mask |= EPOLLRDHUP | EPOLLERR;
+	if (mask & wanted & EPOLLIN)
+		held |= IVRING_WAIT_IN;
+	if (mask & wanted & EPOLLOUT)
+		held |= IVRING_WAIT_OUT;
 	if (mask & wanted)
-		ivring_channel_event_held(ch);
+		ivring_channel_event_held(ch, held);
 	return mask;
 }
 

@@ -68,6 +68,7 @@ enum ivring_link_stat {
 	IVRING_STAT_LINK_UPS,
 	IVRING_STAT_LINK_DOWNS,
 	IVRING_STAT_LINK_RESTORED,
+	IVRING_STAT_LINK_LATE,
 	IVRING_LINK_STATS,
 };
 
@@ -108,6 +109,22 @@ struct ivring_piece {
 	void *data;
 	size_t len;
 	u64 start_ns;
+};
+
+/**
+ * struct ivring_storm - do doorbells come faster than they are worth an answer each?
+ * @when: the jiffy in which @count began
+ * @count: doorbells since then, or since one was worth it
+ * @begun: the jiffy in which there were too many last
+ * @rest: how many jiffies the vector might be left alone from then on
+ * @indices: the sum of the peer's, then
+ */
+struct ivring_storm {
+	unsigned long when;
+	atomic_t count;
+	unsigned long begun;
+	unsigned int rest;
+	u64 indices;
 };
 
 /**
@@ -166,6 +183,8 @@ struct ivring_copy {
  * @rx_dir: likewise
  * @wait: whoever waits for data, space or the handshake
  * @wakes: of looks at indices that moved, since an event held
+ * @armed: IVRING_WAIT_*: what the peer was to ring for, and has not held since
+ * @storm: of doorbells that may concern this channel: the link's, of its vector
  * @late_wake: what takes the place of wakes when there are too many
  * @tick_wakes: times the link's tick woke @wait
  * @interrupts: times an interrupt may have concerned this channel
@@ -208,6 +227,8 @@ struct ivring_channel {
 
 	wait_queue_head_t wait;
 	unsigned int wakes;
+	u32 armed;
+	struct ivring_storm *storm;
 	struct delayed_work late_wake;
 	unsigned int tick_wakes;
 	atomic64_t interrupts;
@@ -225,6 +246,7 @@ struct ivring_channel {
  * @own: own presence, in shared memory
  * @peer: the peer's
  * @channels: geo.channels of them
+ * @storms: params.vectors of them, one for each of this side's doorbells
  * @nodes: device nodes that exist
  * @users: whoever may touch @map or call the transport
  * @users_gone: completes when the last of them left
@@ -265,6 +287,7 @@ struct ivring_link {
 	struct ivring_wire_side *own;
 	const struct ivring_wire_side *peer;
 	struct ivring_channel **channels;
+	struct ivring_storm *storms;
 	u32 nodes;
 	struct percpu_ref users;
 	struct completion users_gone;
@@ -355,6 +378,8 @@ bool ivring_conn_fault(struct ivring_channel *ch, const char *what);
 int ivring_file_error(const struct ivring_file *f);
 void ivring_channel_ring(struct ivring_channel *ch);
 void ivring_channel_moved_on(struct ivring_channel *ch, bool tx, bool rx);
+unsigned int ivring_storm_blows(struct ivring_link *link, u32 vector);
+void ivring_channel_interrupt(struct ivring_channel *ch, bool storm);
 void ivring_channel_late_wake(struct work_struct *work);
 bool ivring_channel_tick(struct ivring_channel *ch);
 int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 timeout_ns);

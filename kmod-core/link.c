@@ -45,29 +45,38 @@ void ivring_link_announce(struct ivring_link *link)
  * @vector: which doorbell; one that this side has not is nobody's
  *
  * Any context but NMI. The transport stops calling before it unregisters.
+ *
+ * Return: zero; or, where the peer rings and rings and nobody gets what it was to ring
+ * for, how many jiffies the transport may leave this doorbell alone, which saves the cost
+ * of being rung. It calls once more when it listens again. Who waits is looked after in
+ * the next jiffy, and then once a second.
  */
-void ivring_link_interrupt(struct ivring_link *link, u32 vector)
+unsigned int ivring_link_interrupt(struct ivring_link *link, u32 vector)
 {
 	u32 vectors = link->params.vectors;
 	bool work = vector == 0;
+	unsigned int storm;
 	u32 c;
 
 	trace_ivring_interrupt(link, vector);
 	if (vector >= vectors)
-		return;
+		return 0;
+	storm = ivring_storm_blows(link, vector);
 	atomic64_inc(&link->stats[IVRING_STAT_LINK_INTERRUPTS]);
+	if (storm)
+		atomic64_inc(&link->stats[IVRING_STAT_LINK_LATE]);
 	for (c = 0; c < link->geo.channels; c++) {
 		struct ivring_channel *ch = link->channels[c];
 
 		if (ivring_wire_vector(c, vectors) != vector)
 			continue;
-		atomic64_inc(&ch->interrupts);
-		wake_up_all(&ch->wait);
+		ivring_channel_interrupt(ch, storm);
 		/* Nobody sleeps for a closed channel whose last data is read now. */
 		work |= READ_ONCE(ch->lingering);
 	}
 	if (work)
-		schedule_delayed_work(&link->work, 0);
+		schedule_delayed_work(&link->work, storm ? IVRING_WAKE_LATE : 0);
+	return storm;
 }
 EXPORT_SYMBOL_GPL(ivring_link_interrupt);
 
@@ -510,6 +519,7 @@ static void ivring_link_free(struct device *dev)
 	struct ivring_link *link = container_of(dev, struct ivring_link, dev);
 
 	percpu_ref_exit(&link->users);
+	kfree(link->storms);
 	kfree(link->channels);
 	ida_free(&ivring_link_ida, link->number);
 	kfree(link);
@@ -582,7 +592,8 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 	if (!link)
 		return ERR_PTR(-ENOMEM);
 	link->channels = kcalloc(geo->channels, sizeof(*link->channels), GFP_KERNEL);
-	if (!link->channels)
+	link->storms = kcalloc(params->vectors, sizeof(*link->storms), GFP_KERNEL);
+	if (!link->channels || !link->storms)
 		goto err_free;
 	ret = percpu_ref_init(&link->users, ivring_link_users_gone, 0, GFP_KERNEL);
 	if (ret)
@@ -603,6 +614,7 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 err_exit_ref:
 	percpu_ref_exit(&link->users);
 err_free:
+	kfree(link->storms);
 	kfree(link->channels);
 	kfree(link);
 	return ERR_PTR(ret);
@@ -617,6 +629,7 @@ static int ivring_channel_alloc(struct ivring_link *link, u32 index)
 	link->channels[index] = ch;
 	ch->link = link;
 	ch->index = index;
+	ch->storm = &link->storms[ivring_wire_vector(index, link->params.vectors)];
 	ch->tx.size = link->geo.ring_size;
 	ch->rx.size = link->geo.ring_size;
 	ch->tx.window = ivring_tune_window(link->geo.ring_size);

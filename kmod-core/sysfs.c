@@ -140,6 +140,7 @@ IVRING_LINK_STAT(interrupts, IVRING_STAT_LINK_INTERRUPTS);
 IVRING_LINK_STAT(ups, IVRING_STAT_LINK_UPS);
 IVRING_LINK_STAT(downs, IVRING_STAT_LINK_DOWNS);
 IVRING_LINK_STAT(restored, IVRING_STAT_LINK_RESTORED);
+IVRING_LINK_STAT(late, IVRING_STAT_LINK_LATE);
 
 static struct attribute *ivring_link_stat_attrs[] = {
 	&ivring_link_stat_doorbells.attr,
@@ -147,6 +148,7 @@ static struct attribute *ivring_link_stat_attrs[] = {
 	&ivring_link_stat_ups.attr,
 	&ivring_link_stat_downs.attr,
 	&ivring_link_stat_restored.attr,
+	&ivring_link_stat_late.attr,
 	NULL
 };
 

@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 #include <ivring/link.h>
 #include <ivring/wire.h>
 
@@ -31,9 +32,19 @@
 /* Memory gets struct pages in pieces of this size (SUBSECTION_SIZE). */
 #define IVRING_GUEST_PIECE	SZ_2M
 
+/**
+ * struct ivring_guest_vector - one of the device's doorbells
+ * @guest: whose
+ * @vector: number
+ * @resting: its interrupt is disabled, until @rest_end
+ * @rest_end: listens again
+ * @name: for /proc/interrupts
+ */
 struct ivring_guest_vector {
 	struct ivring_guest *guest;
 	u32 vector;
+	atomic_t resting;
+	struct delayed_work rest_end;
 	char name[32];
 };
 
@@ -45,6 +56,7 @@ struct ivring_guest {
 	struct ivring_wire_geometry geo;
 	u64 used;		/* bytes of the region, from its start */
 	struct ivring_link *link;
+	bool stopping;		/* no vector rests any more */
 	int nr_vectors;
 	struct ivring_guest_vector vectors[];
 };
@@ -63,11 +75,37 @@ static const struct ivring_transport_ops ivring_guest_ops = {
 	.ring = ivring_guest_ring,
 };
 
+/*
+ * Being interrupted is most of what a doorbell costs this side, and its other links
+ * with it. While a vector is masked, QEMU takes it from KVM and only notes that it
+ * was rung (hw/misc/ivshmem.c, ivshmem_vector_mask()). Where interrupts have threads,
+ * one that is due is handled although it was disabled: hence @resting.
+ */
+static void ivring_guest_rest(struct ivring_guest_vector *v, int irq, unsigned int rest)
+{
+	if (atomic_xchg(&v->resting, 1))
+		return;
+	disable_irq_nosync(irq);
+	schedule_delayed_work(&v->rest_end, rest);
+}
+
+static void ivring_guest_rest_end(struct work_struct *work)
+{
+	struct ivring_guest_vector *v = container_of(to_delayed_work(work),
+						     struct ivring_guest_vector, rest_end);
+
+	atomic_set(&v->resting, 0);
+	enable_irq(pci_irq_vector(v->guest->pdev, v->vector));
+	ivring_link_interrupt(v->guest->link, v->vector);
+}
+
 static irqreturn_t ivring_guest_interrupt(int irq, void *data)
 {
 	struct ivring_guest_vector *v = data;
+	unsigned int rest = ivring_link_interrupt(v->guest->link, v->vector);
 
-	ivring_link_interrupt(v->guest->link, v->vector);
+	if (rest && !READ_ONCE(v->guest->stopping))
+		ivring_guest_rest(v, irq, rest);
 	return IRQ_HANDLED;
 }
 
@@ -265,8 +303,19 @@ static int ivring_guest_register(struct ivring_guest *g)
 	return 0;
 }
 
+/* The first @count vectors are listened to, and go on being so until @stopping is false. */
+static void ivring_guest_end_rests(struct ivring_guest *g, int count)
+{
+	WRITE_ONCE(g->stopping, true);
+	while (count--) {
+		synchronize_irq(pci_irq_vector(g->pdev, count));
+		flush_delayed_work(&g->vectors[count].rest_end);
+	}
+}
+
 static void ivring_guest_free_irqs(struct ivring_guest *g, int count)
 {
+	ivring_guest_end_rests(g, count);
 	while (count--)
 		free_irq(pci_irq_vector(g->pdev, count), &g->vectors[count]);
 }
@@ -280,6 +329,7 @@ static int ivring_guest_request_irqs(struct ivring_guest *g)
 
 		v->guest = g;
 		v->vector = i;
+		INIT_DELAYED_WORK(&v->rest_end, ivring_guest_rest_end);
 		snprintf(v->name, sizeof(v->name), "ivring%u-%d", ivring_link_number(g->link), i);
 		ret = request_irq(pci_irq_vector(g->pdev, i), ivring_guest_interrupt, 0,
 				  v->name, v);
