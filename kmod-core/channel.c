@@ -127,6 +127,9 @@ int ivring_file_error(const struct ivring_file *f)
 	if (ch->state == IVRING_CHANNEL_OPENING &&
 	    READ_ONCE(ch->link->state) == IVRING_LINK_MISMATCH)
 		return -EPROTONOSUPPORT;
+	if (ch->state == IVRING_CHANNEL_OPENING &&
+	    READ_ONCE(ch->link->state) == IVRING_LINK_SPLIT)
+		return -EIO;
 	return 0;
 }
 

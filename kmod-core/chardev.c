@@ -79,6 +79,7 @@ static __poll_t ivring_link_poll(struct file *file, poll_table *wait)
 	case IVRING_LINK_UP:
 		return EPOLLIN | EPOLLRDNORM;
 	case IVRING_LINK_MISMATCH:
+	case IVRING_LINK_SPLIT:
 		return EPOLLERR;
 	case IVRING_LINK_DEAD:
 		return EPOLLERR | EPOLLHUP;

@@ -261,6 +261,7 @@ struct ivring_channel {
  * @peer_present: the transport says so
  * @peer_bells: doorbells the transport has for the peer, 0: any number
  * @stalled: the peer's heartbeat stopped
+ * @split: the transport's memory is not the peer's any more
  * @state: IVRING_LINK_*
  * @gone_epoch: a life of the peer's that is known to be over
  * @peer_epoch: the peer's life, zero without peer
@@ -303,6 +304,7 @@ struct ivring_link {
 	bool peer_present;
 	u32 peer_bells;
 	bool stalled;
+	bool split;
 	u32 state;
 	u64 gone_epoch;
 	u64 peer_epoch;

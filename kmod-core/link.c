@@ -197,6 +197,8 @@ static u32 ivring_peer_judge(const struct ivring_link *link, const struct ivring
 {
 	if (link->dead)
 		return IVRING_LINK_DEAD;
+	if (link->split)
+		return IVRING_LINK_SPLIT;
 	if (!link->started || !link->peer_present)
 		return IVRING_LINK_WAITING;
 	if (p->state != IVRING_WIRE_SIDE_READY || !p->epoch || p->epoch == link->gone_epoch)
@@ -255,6 +257,10 @@ static void ivring_link_log_state(struct ivring_link *link, const struct ivring_
 				    p->version_min, p->version, IVRING_WIRE_VERSION_MIN,
 				    IVRING_WIRE_VERSION);
 		break;
+	case IVRING_LINK_SPLIT:
+		dev_err(&link->dev,
+			"the memory is not shared with the peer any more, somebody punched a hole into it: restart the link server and the VM\n");
+		break;
 	case IVRING_LINK_STALLED:
 		dev_warn_ratelimited(&link->dev, "peer's heartbeat stopped for %u ms\n",
 				     link->peer_timeout_ms);
@@ -267,7 +273,8 @@ static void ivring_link_log_state(struct ivring_link *link, const struct ivring_
 
 static void ivring_link_reset_channels(struct ivring_link *link)
 {
-	int error = link->state == IVRING_LINK_STALLED ? -ETIMEDOUT : -ECONNRESET;
+	int error = link->state == IVRING_LINK_STALLED ? -ETIMEDOUT :
+		    link->state == IVRING_LINK_SPLIT ? -EIO : -ECONNRESET;
 	u32 c;
 
 	for (c = 0; c < link->geo.channels; c++) {
@@ -367,15 +374,21 @@ static void ivring_link_schedule_tick(struct ivring_link *link, u64 ns)
 static void ivring_link_tick(struct work_struct *work)
 {
 	struct ivring_link *link = container_of(to_delayed_work(work), struct ivring_link, tick);
-	bool soon = false;
+	const struct ivring_transport_ops *ops = link->params.ops;
+	bool splits, soon = false;
 	u32 c;
 
 	if (!ivring_link_enter(link))
 		return;
+	splits = !link->split && ops->intact && !ops->intact(link->params.priv);
 	spin_lock(&link->lock);
+	link->split |= splits;
 	WRITE_ONCE(link->own->heartbeat, cpu_to_le64(++link->heartbeat));
 	spin_unlock(&link->lock);
 	ivring_link_evaluate(link);
+	/* The peer may still see as much. */
+	if (splits)
+		ivring_link_shutdown(link);
 	for (c = 0; c < link->geo.channels; c++)
 		soon |= ivring_channel_tick(link->channels[c]);
 	if (READ_ONCE(link->open_files) || ivring_peer_owes_heartbeat(link))

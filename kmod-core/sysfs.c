@@ -18,6 +18,7 @@ static const char * const ivring_link_states[] = {
 	[IVRING_LINK_MISMATCH] = "mismatch",
 	[IVRING_LINK_STALLED] = "stalled",
 	[IVRING_LINK_DEAD] = "dead",
+	[IVRING_LINK_SPLIT] = "split",
 };
 
 static const char * const ivring_channel_states[] = {

@@ -18,7 +18,8 @@
 		{ IVRING_LINK_UP,	"up" },			\
 		{ IVRING_LINK_MISMATCH,	"mismatch" },		\
 		{ IVRING_LINK_STALLED,	"stalled" },		\
-		{ IVRING_LINK_DEAD,	"dead" })
+		{ IVRING_LINK_DEAD,	"dead" },		\
+		{ IVRING_LINK_SPLIT,	"split" })
 
 #define show_channel_state(state)				\
 	__print_symbolic(state,					\

@@ -9,6 +9,7 @@
 #include <linux/mutex.h>
 #include <linux/poll.h>
 #include <linux/spinlock.h>
+#include <linux/time64.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <ivring/link.h>
@@ -32,10 +33,13 @@ struct ivring_host_memory {
 	struct mm_struct *mm;
 	u64 size;
 	u64 used;
+	struct timespec64 ctime;	/* of @file when all pages were looked at */
+	bool settled;			/* no change after that can have the same */
 };
 
 int ivring_host_memory_pin(struct ivring_host_memory *m, int memfd);
 void ivring_host_memory_unpin(struct ivring_host_memory *m);
+bool ivring_host_memory_intact(struct ivring_host_memory *m);
 
 /* doorbell.c: eventfds towards the peer ... */
 struct ivring_host_bells {

@@ -31,10 +31,18 @@ static void ivring_host_ring(void *priv, u32 peer_id, u32 vector)
 	spin_unlock_irqrestore(&h->bells_lock, flags);
 }
 
+static bool ivring_host_intact(void *priv)
+{
+	struct ivring_host *h = priv;
+
+	return ivring_host_memory_intact(&h->memory);
+}
+
 static const struct ivring_transport_ops ivring_host_ops = {
 	.name = "host",
 	.owner = THIS_MODULE,
 	.ring = ivring_host_ring,
+	.intact = ivring_host_intact,
 };
 
 static void ivring_host_set_bells(struct ivring_host *h, struct ivring_host_bells *bells)

@@ -21,7 +21,9 @@
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
+#include <ivring/compat.h>
 #include "host.h"
 
 #define IVRING_HOST_SEALS	(F_SEAL_SHRINK | F_SEAL_GROW)
@@ -153,6 +155,26 @@ static bool ivring_host_pages_match(const struct ivring_host_memory *m)
 			cond_resched();
 	}
 	return true;
+}
+
+/**
+ * ivring_host_memory_intact() - are the pages still those that others get to see?
+ * @m: pinned; one caller at a time
+ *
+ * They are no more when somebody punched a hole into the file. tmpfs changes its
+ * ctime for that, so that they need not be looked at each time; a clock that is
+ * coarse may give the next change the same.
+ */
+bool ivring_host_memory_intact(struct ivring_host_memory *m)
+{
+	struct timespec64 now, ctime = ivring_inode_ctime(file_inode(m->file));
+
+	if (m->settled && timespec64_equal(&ctime, &m->ctime))
+		return true;
+	ktime_get_coarse_real_ts64(&now);
+	m->ctime = ctime;
+	m->settled = !ivring_host_is_huge(m) && now.tv_sec - ctime.tv_sec > 1;
+	return ivring_host_pages_match(m);
 }
 
 /* Pin by way of a mapping that only lives as long as this takes. */

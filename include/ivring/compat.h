@@ -55,6 +55,16 @@ static inline void ivring_vm_flags_mod(struct vm_area_struct *vma, unsigned long
 #define ivring_copy_splice_read copy_splice_read
 #endif
 
+/* 6.6 made it private. */
+static inline struct timespec64 ivring_inode_ctime(const struct inode *inode)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+	return inode->i_ctime;
+#else
+	return inode_get_ctime(inode);
+#endif
+}
+
 /* 6.8 dropped the count. */
 static inline void ivring_eventfd_signal(struct eventfd_ctx *ctx)
 {

@@ -22,11 +22,14 @@ struct page;
  * @ring: ring the peer's doorbell. @peer_id comes from the peer and may be
  *	anything in 0..IVRING_WIRE_ID_MAX; @vector is below
  *	IVRING_WIRE_VECTORS_MAX. Any context but NMI; must not sleep.
+ * @intact: is the memory still the one that the peer sees? Once not, never
+ *	again. May sleep; one call at a time. Optional.
  */
 struct ivring_transport_ops {
 	const char *name;
 	struct module *owner;
 	void (*ring)(void *priv, u32 peer_id, u32 vector);
+	bool (*intact)(void *priv);
 };
 
 /**

@@ -46,6 +46,8 @@
  *	EPROTONOSUPPORT	the peer is there, but has no protocol version in common
  *			with this side, or its presence makes no sense: see the
  *			kernel's log
+ *	EIO		a hole was punched into the memory, so that the two sides see
+ *			different pages: the link can only be made anew
  *	ENODEV		the link is gone (module unloaded, device removed)
  *
  * When the link is gone, all mappings are taken away: SIGBUS for who uses one, then
@@ -71,6 +73,7 @@
 #define IVRING_LINK_MISMATCH	2	/* the peer is there, no version in common */
 #define IVRING_LINK_STALLED	3	/* the peer's heartbeat stopped */
 #define IVRING_LINK_DEAD	4	/* over; then LINK_INFO is ENODEV */
+#define IVRING_LINK_SPLIT	5	/* the memory is not the peer's any more; for good */
 
 /* ivring_link_info.memory_type: how this side's kernel maps the region */
 #define IVRING_MEMORY_UNKNOWN	0	/* this architecture cannot say */
