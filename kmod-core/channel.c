@@ -35,7 +35,8 @@ static bool ivring_dir_hopeless(const struct ivring_file *f, const struct ivring
 
 	if (dir == &ch->tx_dir && ivring_channel_unsendable(ch))
 		return true;
-	return READ_ONCE(ch->link->dead) || f->conversation != READ_ONCE(ch->conversation) ||
+	return READ_ONCE(ch->link->dead) || READ_ONCE(ch->link->suspended) ||
+	       f->conversation != READ_ONCE(ch->conversation) ||
 	       state == IVRING_CHANNEL_RESET || state == IVRING_CHANNEL_BROKEN;
 }
 
@@ -120,7 +121,7 @@ int ivring_file_error(const struct ivring_file *f)
 
 	if (READ_ONCE(ch->link->dead))
 		return -ENODEV;
-	if (f->conversation != ch->conversation)
+	if (f->conversation != ch->conversation || READ_ONCE(ch->link->suspended))
 		return -ECONNRESET;
 	if (ch->state == IVRING_CHANNEL_RESET || ch->state == IVRING_CHANNEL_BROKEN)
 		return ch->error;

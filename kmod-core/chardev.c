@@ -22,21 +22,38 @@ static_assert(sizeof(struct ivring_file_xfer) == 64);
 
 /* ---- the link's node ---- */
 
+/* Look at the peer, unless the link is suspended. */
 static int ivring_link_look(struct ivring_link *link)
 {
 	if (!ivring_link_enter(link))
-		return -ENODEV;
+		return READ_ONCE(link->dead) ? -ENODEV : 0;
 	ivring_link_evaluate(link);
 	ivring_link_leave(link);
+	return 0;
+}
+
+/* A link that is suspended comes back, or dies. */
+static int ivring_link_enter_wait(struct ivring_link *link, bool nonblock)
+{
+	while (!ivring_link_enter(link)) {
+		if (READ_ONCE(link->dead))
+			return -ENODEV;
+		if (nonblock)
+			return -EAGAIN;
+		if (wait_event_interruptible(link->wait, !percpu_ref_is_dying(&link->users) ||
+					     READ_ONCE(link->dead)))
+			return -ERESTARTSYS;
+	}
 	return 0;
 }
 
 static int ivring_link_open(struct inode *inode, struct file *file)
 {
 	struct ivring_link *link = container_of(inode->i_cdev, struct ivring_link, cdev);
+	int ret = ivring_link_enter_wait(link, file->f_flags & O_NONBLOCK);
 
-	if (!ivring_link_enter(link))
-		return -ENODEV;
+	if (ret)
+		return ret;
 	file->private_data = link;
 	ivring_link_evaluate(link);
 	ivring_link_file_opened(link);
@@ -175,8 +192,8 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 	f->channel = ch;
 	f->file = file;
 	f->exclusive = file->f_flags & O_EXCL;
-	ret = -ENODEV;
-	if (!ivring_link_enter(ch->link))
+	ret = ivring_link_enter_wait(ch->link, file->f_flags & O_NONBLOCK);
+	if (ret)
 		goto err_free;
 	ivring_link_evaluate(ch->link);
 	ret = ivring_channel_add_file(ch, f);
@@ -250,7 +267,7 @@ static int ivring_channel_fsync(struct file *file, loff_t start, loff_t end, int
 	int ret;
 
 	if (!ivring_link_enter(f->channel->link))
-		return -ENODEV;
+		return ivring_link_gone(f->channel->link);
 	ret = ivring_channel_wait(f, &w);
 	ivring_link_leave(f->channel->link);
 	return ret;
@@ -318,7 +335,7 @@ static long ivring_ioctl_span(struct file *file, unsigned int cmd, void __user *
 		span.timeout_ns = 0;
 
 	if (!ivring_link_enter(f->channel->link))
-		return -ENODEV;
+		return ivring_link_gone(f->channel->link);
 	switch (cmd) {
 	case IVRING_IOC_COMMIT:
 		ret = ivring_channel_commit(f, &span);
@@ -359,7 +376,7 @@ static long ivring_ioctl_wait(struct file *file, struct ivring_wait __user *arg)
 	if (file->f_flags & O_NONBLOCK)
 		w.timeout_ns = 0;
 	if (!ivring_link_enter(ch->link))
-		return -ENODEV;
+		return ivring_link_gone(ch->link);
 	ret = ivring_channel_wait(f, &w);
 	ivring_link_leave(ch->link);
 	if (ret)
@@ -394,7 +411,7 @@ static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned l
 	/* It looks at the peer, too; and without link nothing else matters. */
 	ret = cmd == IVRING_IOC_LINK_INFO ? ivring_link_look(f->channel->link) : 0;
 	if (!ret && percpu_ref_is_dying(&f->channel->link->users))
-		ret = -ENODEV;
+		ret = ivring_link_gone(f->channel->link);
 	if (ret)
 		return ret;
 	switch (cmd) {
@@ -529,7 +546,7 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 	int ret;
 
 	if (!ivring_link_enter(ch->link))
-		return -ENODEV;
+		return ivring_link_gone(ch->link);
 	ret = READ_ONCE(f->zapped) ? -ECONNRESET : ivring_channel_check_vma(f, vma);
 	if (!ret) {
 		ivring_vm_flags_mod(vma, kind | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY, 0);
@@ -541,7 +558,7 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 
 /**
  * ivring_channel_zap() - take all user mappings of a channel away
- * @ch: the channel; the link is dead and nobody is inside, or the caller
+ * @ch: the channel; the link is dead or suspended and nobody is inside, or the caller
  *	holds channel->mapping for writing
  *
  * No file that is open now can map anything again.

@@ -95,6 +95,21 @@ static void ivring_conn_begin(struct ivring_channel *ch)
 	ivring_channel_wake_all(ch);
 }
 
+/**
+ * ivring_conn_drop() - this side's life is over, but not the link
+ * @ch: the channel, with its lock held; nobody is inside the link
+ *
+ * Every file that is open now is one of an older conversation from here on.
+ */
+void ivring_conn_drop(struct ivring_channel *ch)
+{
+	lockdep_assert_held(&ch->lock);
+	WRITE_ONCE(ch->lingering, false);
+	ch->exclusive = false;
+	ch->peer_epoch = 0;
+	ivring_conn_begin(ch);
+}
+
 static bool ivring_conn_link_up(const struct ivring_channel *ch)
 {
 	return READ_ONCE(ch->link->state) == IVRING_LINK_UP;

@@ -33,7 +33,7 @@ int ivring_copy_begin(struct ivring_copy *c, struct ivring_file *f, struct iov_i
 {
 	*c = (struct ivring_copy) { .f = f, .iter = iter, .tx = tx };
 	c->inside = ivring_link_enter(f->channel->link);
-	return c->inside ? 0 : -ENODEV;
+	return c->inside ? 0 : ivring_link_gone(f->channel->link);
 }
 
 /* As ivring_dir_lock(), until ivring_copy_end(). */
@@ -151,7 +151,7 @@ int ivring_copy_come_back(struct ivring_copy *c)
 		dir->outside = NULL;
 	ret = ivring_file_error(c->f);
 	spin_unlock(&ch->lock);
-	return c->inside ? ret : -ENODEV;
+	return c->inside ? ret : ivring_link_gone(ch->link);
 }
 
 /**

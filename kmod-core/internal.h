@@ -257,7 +257,8 @@ struct ivring_channel {
  * @lock: protects all that follows
  * @started: ivring_link_start() was called
  * @published: @own is meant to show this side's presence
- * @dead: being unregistered
+ * @dead: being unregistered, or did not come back from @suspended
+ * @suspended: nobody is inside, or soon will be; conversations are over
  * @peer_present: the transport says so
  * @peer_bells: doorbells the transport has for the peer, 0: any number
  * @stalled: the peer's heartbeat stopped
@@ -301,6 +302,7 @@ struct ivring_link {
 	bool started;
 	bool published;
 	bool dead;
+	bool suspended;
 	bool peer_present;
 	u32 peer_bells;
 	bool stalled;
@@ -345,6 +347,12 @@ static inline void ivring_link_leave(struct ivring_link *link)
 	percpu_ref_put(&link->users);
 }
 
+/* What the user of a conversation is told who could not enter */
+static inline int ivring_link_gone(const struct ivring_link *link)
+{
+	return READ_ONCE(link->dead) ? -ENODEV : -ECONNRESET;
+}
+
 /* memory.c: the region as this kernel sees it */
 int ivring_memory_map(struct ivring_link *link);
 void ivring_memory_unmap(struct ivring_link *link);
@@ -368,6 +376,7 @@ u32 ivring_tune_spin_max(const struct ivring_channel *ch);
 
 /* conn.c: conversations; all with channel->lock held */
 void ivring_conn_forget(struct ivring_channel *ch);
+void ivring_conn_drop(struct ivring_channel *ch);
 bool ivring_conn_joinable(const struct ivring_channel *ch);
 int ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f);
 bool ivring_conn_close(struct ivring_channel *ch, struct ivring_file *f);

@@ -512,6 +512,9 @@ EXPORT_SYMBOL_GPL(ivring_link_start);
  */
 void ivring_link_shutdown(struct ivring_link *link)
 {
+	/* It was told, and the memory may be away. */
+	if (link->suspended)
+		return;
 	spin_lock(&link->lock);
 	link->published = false;
 	ivring_side_clear(link);
@@ -608,7 +611,8 @@ static struct ivring_link *ivring_link_alloc(const struct ivring_link_params *pa
 	link->storms = kcalloc(params->vectors, sizeof(*link->storms), GFP_KERNEL);
 	if (!link->channels || !link->storms)
 		goto err_free;
-	ret = percpu_ref_init(&link->users, ivring_link_users_gone, 0, GFP_KERNEL);
+	ret = percpu_ref_init(&link->users, ivring_link_users_gone, PERCPU_REF_ALLOW_REINIT,
+			      GFP_KERNEL);
 	if (ret)
 		goto err_free;
 	ret = ida_alloc_max(&ivring_link_ida, IVRING_LINKS_MAX - 1, GFP_KERNEL);
@@ -756,7 +760,11 @@ static void ivring_link_shut(struct ivring_link *link)
 
 	ivring_link_die(link);
 	ivring_link_shutdown(link);
-	ivring_link_expel(link);
+
+	if (link->suspended)
+		ivring_link_wake_all(link);
+	else
+		ivring_link_expel(link);
 	cancel_delayed_work_sync(&link->work);
 	cancel_delayed_work_sync(&link->tick);
 	for (c = 0; c < link->geo.channels; c++)
@@ -836,3 +844,124 @@ void ivring_link_unregister(struct ivring_link *link)
 	ivring_link_put(link);
 }
 EXPORT_SYMBOL_GPL(ivring_link_unregister);
+
+/* ---- suspend and resume ---- */
+
+/**
+ * ivring_link_suspend() - end this life, as the device is about to sleep
+ * @link: registered
+ *
+ * The peer learns of it at once. Files that are open can only be closed from here
+ * on: their conversations are over, their mappings gone. The nodes stay; open(2)
+ * waits for ivring_link_resume(). When this returns nothing touches the region or
+ * calls the transport. Interrupts may still come.
+ *
+ * The caller sees to it that this, ivring_link_resume(), ivring_link_shutdown() and
+ * ivring_link_unregister() come one after the other. May sleep, for as long as
+ * ivring_link_unregister().
+ */
+void ivring_link_suspend(struct ivring_link *link)
+{
+	u32 c;
+
+	if (link->suspended)
+		return;
+	dev_dbg(&link->dev, "suspends\n");
+	spin_lock(&link->lock);
+	link->started = false;
+	__ivring_link_evaluate(link);
+	spin_unlock(&link->lock);
+	ivring_link_shutdown(link);
+
+	WRITE_ONCE(link->suspended, true);
+	ivring_link_expel(link);
+	for (c = 0; c < link->geo.channels; c++) {
+		struct ivring_channel *ch = link->channels[c];
+
+		ivring_channel_zap(ch);
+		spin_lock(&ch->lock);
+		ivring_conn_drop(ch);
+		spin_unlock(&ch->lock);
+	}
+}
+EXPORT_SYMBOL_GPL(ivring_link_suspend);
+
+/* Is the region, which was out of sight, what it was? */
+static int ivring_link_check_again(const struct ivring_link *link)
+{
+	const struct ivring_wire_geometry *old = &link->geo;
+	struct ivring_wire_geometry new;
+	int ret;
+
+	ret = ivring_link_read_geometry(&link->params, &new);
+	if (ret)
+		return ret;
+	if (new.region_size != old->region_size || new.side_offset != old->side_offset ||
+	    new.channel_offset != old->channel_offset || new.data_offset != old->data_offset ||
+	    new.ring_size != old->ring_size || new.channels != old->channels ||
+	    new.guests != old->guests || strncmp(new.label, old->label, sizeof(new.label)))
+		return -ESTALE;
+	return 0;
+}
+
+/* Between guests the ID says which side this is. */
+static int ivring_link_change_side(struct ivring_link *link, u32 side)
+{
+	if (side == link->params.side)
+		return 0;
+	ivring_memory_unmap(link);
+	link->params.side = side;
+	return ivring_memory_map(link);
+}
+
+/**
+ * ivring_link_abandon() - what was suspended does not come back
+ * @link: suspended; can only be unregistered from here on
+ */
+void ivring_link_abandon(struct ivring_link *link)
+{
+	ivring_link_die(link);
+	ivring_link_wake_all(link);
+}
+EXPORT_SYMBOL_GPL(ivring_link_abandon);
+
+/**
+ * ivring_link_resume() - begin a new life after ivring_link_suspend()
+ * @link: suspended; the transport's interrupts work again
+ * @id: own ivshmem ID, which may be another one than before
+ * @side: likewise
+ *
+ * Return: 0; an errno as of ivring_link_register(), or -ESTALE: the region is not
+ * the one it was. Then the link is dead, and can only be unregistered.
+ */
+int ivring_link_resume(struct ivring_link *link, u32 id, u32 side)
+{
+	int ret;
+
+	if (link->dead)
+		return -ENODEV;
+	ret = ivring_link_check_again(link);
+	if (!ret)
+		ret = ivring_link_change_side(link, side);
+	if (ret) {
+		ivring_link_abandon(link);
+		return ret;
+	}
+	spin_lock(&link->lock);
+	link->params.id = id;
+	ivring_link_new_epoch(link);
+	spin_unlock(&link->lock);
+	ivring_side_clear(link);
+
+	dev_dbg(&link->dev, "resumes with ID %u, as side %u\n", id, side);
+	WRITE_ONCE(link->suspended, false);
+	reinit_completion(&link->users_gone);
+	percpu_ref_reinit(&link->users);
+	ivring_link_start(link);
+	/* Who waits in open(2); and whatever the peer rang for meanwhile. */
+	ivring_link_wake_all(link);
+	if (READ_ONCE(link->open_files))
+		ivring_link_schedule_tick(link, IVRING_TICK_NS);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(ivring_link_resume);

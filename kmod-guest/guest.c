@@ -56,7 +56,7 @@ struct ivring_guest {
 	struct ivring_wire_geometry geo;
 	u64 used;		/* bytes of the region, from its start */
 	struct ivring_link *link;
-	bool stopping;		/* no vector rests any more */
+	bool stopping;		/* no vector rests any more, until the device wakes up */
 	int nr_vectors;
 	struct ivring_guest_vector vectors[];
 };
@@ -126,6 +126,10 @@ static const char *ivring_guest_explain(int error)
 		return "this kernel has no CONFIG_VMAP_PFN, which a BAR of less than 2 MiB needs: use a larger --size";
 	case -EPROTO:
 		return "the device has no ID: its server did not finish the handshake";
+	case -ESTALE:
+		return "it is another region than before: bind the driver again";
+	case -ENODEV:
+		return "nor did it before";
 	default:
 		return "no memory?";
 	}
@@ -455,6 +459,62 @@ static void ivring_guest_shutdown(struct pci_dev *pdev)
 	ivring_link_shutdown(g->link);
 }
 
+/* ---- sleep and reset ---- */
+
+/*
+ * Whatever sleeps, or is written to a disk, ends this life: the peer is told, and
+ * nothing of ours touches the device until it is back. The PCI core saves and
+ * restores its registers, MSI-X included.
+ */
+static int ivring_guest_suspend(struct device *dev)
+{
+	struct ivring_guest *g = dev_get_drvdata(dev);
+
+	ivring_guest_end_rests(g, g->nr_vectors);
+	ivring_link_suspend(g->link);
+	return 0;
+}
+
+/* Whatever was rung for meanwhile is lost, and the device may be another one. */
+static int ivring_guest_resume(struct device *dev)
+{
+	struct ivring_guest *g = dev_get_drvdata(dev);
+	u32 id;
+	int ret;
+
+	WRITE_ONCE(g->stopping, false);
+	ret = ivring_guest_read_id(g, &id);
+	if (ret)
+		ivring_link_abandon(g->link);
+	else
+		ret = ivring_link_resume(g->link, id, ivring_wire_guest_side(&g->geo, id));
+	if (ret)
+		dev_err(dev, "the link does not come back, %s (error %d)\n",
+			ivring_guest_explain(ret), ret);
+	return ret;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(ivring_guest_pm_ops, ivring_guest_suspend, ivring_guest_resume);
+
+/*
+ * A reset that somebody asked sysfs for, with the device in use: as short a sleep.
+ * The PCI core holds the device's lock over both, and restores the registers.
+ */
+static void ivring_guest_reset_prepare(struct pci_dev *pdev)
+{
+	ivring_guest_suspend(&pdev->dev);
+}
+
+static void ivring_guest_reset_done(struct pci_dev *pdev)
+{
+	ivring_guest_resume(&pdev->dev);
+}
+
+static const struct pci_error_handlers ivring_guest_error_handlers = {
+	.reset_prepare = ivring_guest_reset_prepare,
+	.reset_done = ivring_guest_reset_done,
+};
+
 static const struct pci_device_id ivring_guest_ids[] = {
 	{ PCI_DEVICE(IVSHMEM_VENDOR, IVSHMEM_DEVICE) },
 	{ }
@@ -467,6 +527,8 @@ static struct pci_driver ivring_guest_driver = {
 	.probe = ivring_guest_probe,
 	.remove = ivring_guest_remove,
 	.shutdown = ivring_guest_shutdown,
+	.err_handler = &ivring_guest_error_handlers,
+	.driver.pm = pm_sleep_ptr(&ivring_guest_pm_ops),
 };
 module_pci_driver(ivring_guest_driver);
 

@@ -72,6 +72,9 @@ struct ivring_link *ivring_link_register(const struct ivring_link_params *params
 void ivring_link_unregister(struct ivring_link *link);
 void ivring_link_start(struct ivring_link *link);
 void ivring_link_shutdown(struct ivring_link *link);
+void ivring_link_suspend(struct ivring_link *link);
+int ivring_link_resume(struct ivring_link *link, u32 id, u32 side);
+void ivring_link_abandon(struct ivring_link *link);
 unsigned int ivring_link_interrupt(struct ivring_link *link, u32 vector);
 void ivring_link_peer_join(struct ivring_link *link, u32 bells);
 void ivring_link_peer_leave(struct ivring_link *link);

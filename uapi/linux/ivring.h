@@ -36,9 +36,10 @@
  *			epoll_wait(2) has it (see signal(7))
  *	ETIMEDOUT	timeout_ns went by; or the peer's heartbeat stopped for
  *			longer than the link's peer_timeout_ms
- *	ECONNRESET	the peer's kernel went away or started a new life; or the channel
- *			was opened for the next conversation before this file saw the
- *			end of its own. The file stays unusable, open again
+ *	ECONNRESET	the peer's kernel went away or started a new life, or this
+ *			side's device slept or was reset; or the channel was opened
+ *			for the next conversation before this file saw the end of
+ *			its own. The file stays unusable, open again
  *	EPIPE		the peer closed the channel: nothing more can be sent
  *			(reading gives what is left, then end of file)
  *	EPROTO		the peer wrote an impossible index: the channel is
@@ -48,11 +49,14 @@
  *			kernel's log
  *	EIO		a hole was punched into the memory, so that the two sides see
  *			different pages: the link can only be made anew
- *	ENODEV		the link is gone (module unloaded, device removed)
+ *	ENODEV		the link is gone (module unloaded, device removed, or after
+ *			sleep or a reset it was not what it had been)
  *
- * When the link is gone, all mappings are taken away: SIGBUS for who uses one, then
- * and later; mmap(2) of a file that was open then fails as all its operations do.
- * The next conversation does the same to files of older ones,
+ * When the link is gone, and when the device sleeps (suspend, hibernation) or is
+ * reset, all mappings are taken away: SIGBUS for who uses one, then and later; mmap(2) of a
+ * file that was open then fails as all its operations do. Until the device is back,
+ * open(2) waits (EAGAIN with O_NONBLOCK), and the link's state is
+ * IVRING_LINK_WAITING. The next conversation does the same to files of older ones,
  * there mmap(2) fails with ECONNRESET. Not called back is what the kernel was told to
  * do with a mapping's memory and is still at, such as O_DIRECT I/O of another file. On a
  * host that fails with EFAULT; in a guest the device does not go before its pages are
@@ -285,8 +289,8 @@ struct ivring_file_xfer {
  * straight from the page cache. Fewer bytes than @len without an error: the file
  * ends there. How far it is can be seen in the channel's stats/tx_bytes. As long as
  * tmpfs or a file system on a block device keeps this or RECV_FILE waiting (one that is
- * frozen, say), the link cannot be detached, its driver not be unbound:
- * after 10 s the kernel's log says which process holds it. Nor can the next
+ * frozen, say), the link cannot be detached, its driver not be unbound, its device not
+ * sleep: after 10 s the kernel's log says which process holds it. Nor can the next
  * conversation begin meanwhile. Other file systems (FUSE, a network's, overlayfs), and
  * links without struct pages, have a buffer of 64 KiB in between, one copy more, and
  * hold up nobody else. Nor do other calls, whatever memory they are given.
