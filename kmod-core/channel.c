@@ -24,7 +24,7 @@
 /* Can nothing be sent any more, while what has come can be read? */
 static bool ivring_channel_unsendable(const struct ivring_channel *ch)
 {
-	return READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED;
+	return READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED || READ_ONCE(ch->tx_shutdown);
 }
 
 /* Without the lock: what it says stays so, but it may not say so yet. */
@@ -146,13 +146,14 @@ static int ivring_channel_events(const struct ivring_file *f, const struct ivrin
 		return error;
 	if (ch->state == IVRING_CHANNEL_OPENING)
 		return 0;
-	if (closed || ivring_rx_cached_avail(&ch->rx) >= w->rx_min)
+	if (closed || ch->rx_shutdown || ivring_rx_cached_avail(&ch->rx) >= w->rx_min)
 		hold |= IVRING_WAIT_IN;
-	if (!closed && ivring_tx_cached_space(&ch->tx) >= w->tx_min)
+	if (!closed && !ch->tx_shutdown && ivring_tx_cached_space(&ch->tx) >= w->tx_min)
 		hold |= IVRING_WAIT_OUT;
 	if (ch->tx.prod == ch->tx.cons)
 		hold |= IVRING_WAIT_DRAINED;
-	if (!(hold & w->events) && closed)
+	if (!(hold & w->events) &&
+	    (closed || (ch->tx_shutdown && w->events == IVRING_WAIT_OUT)))
 		return -EPIPE;
 	return hold & w->events;
 }
@@ -332,7 +333,7 @@ static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 		ivring_dir_looked(ch, &ch->rx_dir);
 	if (events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
 		ivring_dir_looked(ch, &ch->tx_dir);
-	if (events & IVRING_WAIT_IN)
+	if (events & IVRING_WAIT_IN && !ch->rx_shutdown)
 		error = ivring_rx_refresh(&ch->rx);
 	if (!error && events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
 		error = ivring_tx_refresh(&ch->tx);
@@ -385,8 +386,10 @@ static bool ivring_channel_moved(const struct ivring_channel *ch, const struct i
 }
 
 /* May an event hold, or an error, whatever the indices are? */
-static bool ivring_channel_changed(const struct ivring_channel *ch)
+static bool ivring_channel_changed(const struct ivring_channel *ch, const struct ivring_wait *w)
 {
+	if (w->events & IVRING_WAIT_IN && READ_ONCE(ch->rx_shutdown))
+		return true;
 	return READ_ONCE(ch->state) != IVRING_CHANNEL_CONNECTED || READ_ONCE(ch->link->dead);
 }
 
@@ -406,7 +409,7 @@ static u64 ivring_channel_missing(struct ivring_channel *ch, const struct ivring
 		there = ivring_rx_cached_avail(&ch->rx);
 		missing = w->rx_min - min(there, w->rx_min);
 	}
-	if (w->events & IVRING_WAIT_OUT) {
+	if (w->events & IVRING_WAIT_OUT && !ch->tx_shutdown) {
 		there = ivring_tx_cached_space(&ch->tx);
 		missing = min(missing, w->tx_min - min(there, w->tx_min));
 	}
@@ -436,7 +439,7 @@ static int ivring_channel_spin_once(struct ivring_file *f, const struct ivring_w
 	for (;;) {
 		/* Nothing is missing when somebody else has looked meanwhile. */
 		if (!missing || ivring_channel_moved(ch, w, prod, cons) ||
-		    ivring_channel_changed(ch)) {
+		    ivring_channel_changed(ch, w)) {
 			ret = ivring_channel_look(f, w, false);
 			missing = ivring_channel_missing(ch, w, &prod, &cons);
 			*paid = ret || missing <= *enough;
@@ -701,6 +704,8 @@ __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	if (READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED)
 		mask |= EPOLLRDHUP | EPOLLERR;
+	if (READ_ONCE(ch->rx_shutdown))
+		mask |= EPOLLRDHUP;
 	if (mask & wanted & EPOLLIN)
 		held |= IVRING_WAIT_IN;
 	if (mask & wanted & EPOLLOUT)
@@ -708,6 +713,28 @@ __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 	if (mask & wanted)
 		ivring_channel_event_held(ch, held);
 	return mask;
+}
+
+/**
+ * ivring_channel_shutdown() - IVRING_IOC_SHUTDOWN
+ * @f: the file
+ */
+int ivring_channel_shutdown(struct ivring_file *f)
+{
+	struct ivring_channel *ch = f->channel;
+	bool announce = false;
+	int ret;
+
+	spin_lock(&ch->lock);
+	ret = ivring_file_error(f);
+	if (!ret && ch->state == IVRING_CHANNEL_PEER_CLOSED)
+		ret = -EPIPE;
+	if (!ret)
+		announce = ivring_conn_shutdown(ch);
+	spin_unlock(&ch->lock);
+	if (announce)
+		ivring_link_announce(ch->link);
+	return ret;
 }
 
 /* Is a direction somebody else's, who holds a span? */
@@ -811,7 +838,7 @@ int ivring_channel_commit(struct ivring_file *f, const struct ivring_span *span)
 	ret = ivring_file_error(f);
 	if (!ret && !ivring_dir_span_ok(&ch->tx_dir, f, span, ch->tx.prod & (ch->tx.size - 1)))
 		ret = -EINVAL;
-	if (!ret && ch->state == IVRING_CHANNEL_PEER_CLOSED)
+	if (!ret && (ch->state == IVRING_CHANNEL_PEER_CLOSED || ch->tx_shutdown))
 		ret = -EPIPE;
 	if (!ret) {
 		ring = span->len && ivring_channel_produce(ch, span->len);
@@ -996,7 +1023,7 @@ int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_pi
 
 	spin_lock(&ch->lock);
 	ret = ivring_file_error(f);
-	if (!ret && tx && ch->state == IVRING_CHANNEL_PEER_CLOSED)
+	if (!ret && tx && (ch->state == IVRING_CHANNEL_PEER_CLOSED || ch->tx_shutdown))
 		ret = -EPIPE;
 	if (!ret) {
 		ring = tx ? ivring_channel_produce(ch, piece->len) :

@@ -310,6 +310,10 @@ static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
 		info.epoch = ch->epoch;
 		if (ch->state != IVRING_CHANNEL_OPENING)
 			info.peer_epoch = ch->peer_epoch;
+		if (ch->tx_shutdown)
+			info.flags |= IVRING_CHANNEL_F_SHUTDOWN;
+		if (ch->rx_shutdown)
+			info.flags |= IVRING_CHANNEL_F_PEER_SHUTDOWN;
 	} else {
 		info.state = IVRING_CHANNEL_RESET;
 	}
@@ -402,6 +406,23 @@ static long ivring_ioctl_file(struct file *file, bool tx, void __user *arg)
 	return ret;
 }
 
+/* What has no argument in user memory */
+static long ivring_ioctl_plain(struct file *file, unsigned int cmd)
+{
+	struct ivring_file *f = file->private_data;
+	long ret = -ENOTTY;
+
+	if (!ivring_link_enter(f->channel->link))
+		return ivring_link_gone(f->channel->link);
+	switch (cmd) {
+	case IVRING_IOC_SHUTDOWN:
+		ret = file->f_mode & FMODE_WRITE ? ivring_channel_shutdown(f) : -EBADF;
+		break;
+	}
+	ivring_link_leave(f->channel->link);
+	return ret;
+}
+
 static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned long argument)
 {
 	struct ivring_file *f = file->private_data;
@@ -430,7 +451,7 @@ static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned l
 	case IVRING_IOC_RECV_FILE:
 		return ivring_ioctl_file(file, cmd == IVRING_IOC_SEND_FILE, arg);
 	default:
-		return -ENOTTY;
+		return ivring_ioctl_plain(file, cmd);
 	}
 }
 

@@ -62,6 +62,8 @@ void ivring_conn_forget(struct ivring_channel *ch)
 static void ivring_conn_start(struct ivring_channel *ch)
 {
 	ivring_conn_forget(ch);
+	ch->flags = ch->tx_shutdown ? IVRING_WIRE_CONN_F_SHUTDOWN : 0;
+	WRITE_ONCE(ch->own->flags, cpu_to_le32(ch->flags));
 	ivring_tx_reset(&ch->tx);
 	ivring_rx_reset(&ch->rx);
 	do {
@@ -80,6 +82,8 @@ static void ivring_conn_begin(struct ivring_channel *ch)
 {
 	WRITE_ONCE(ch->conversation, ch->conversation + 1);
 	ch->users = 0;
+	WRITE_ONCE(ch->tx_shutdown, false);
+	WRITE_ONCE(ch->rx_shutdown, false);
 	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
 	ch->started = false;
 	WRITE_ONCE(ch->tx_dir.holder, NULL);
@@ -199,6 +203,33 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 	return announce;
 }
 
+/* The last look at the peer's prod. After SHUTDOWN that was it, CLOSING or not. */
+static int ivring_conn_refresh_rx(struct ivring_channel *ch)
+{
+	return ch->rx_shutdown ? 0 : ivring_rx_refresh(&ch->rx);
+}
+
+/*
+ * The peer sends no more, and all it sent is visible: [O]. Unless its life ended
+ * just now: the next one resets the index, perhaps to where it was last seen.
+ */
+static bool ivring_conn_peer_shutdown(struct ivring_channel *ch)
+{
+	if (!ivring_conn_refresh_rx(ch)) {
+		/* [L]: whoever sees that index sees the life gone, too. */
+		if (!ivring_conn_peer_lives(ch, ch->peer_life))
+			return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
+		WRITE_ONCE(ch->rx_shutdown, true);
+		wake_up_all(&ch->wait);
+		return false;
+	}
+	/* It may have moved on just now: see [L]. */
+	if (ivring_conn_peer_epoch(ch) != ch->peer_epoch)
+		return false;
+	ivring_conn_break(ch, "index");
+	return true;
+}
+
 static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 {
 	u64 epoch = ivring_conn_peer_epoch(ch);
@@ -209,13 +240,14 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 	    (epoch == ch->peer_epoch && flags & IVRING_WIRE_CONN_F_ABORTED))
 		return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
 	if (epoch == ch->peer_epoch && !(flags & IVRING_WIRE_CONN_F_CLOSING))
-		return false;
+		return flags & IVRING_WIRE_CONN_F_SHUTDOWN && !ch->rx_shutdown &&
+		       ivring_conn_peer_shutdown(ch);
 	/*
 	 * A peer that moved on without CLOSING seen here has let this side read
 	 * everything first. Else this is the last look at its prod. Its cons
 	 * stays until it opens again, and then goes backwards at most.
 	 */
-	error = epoch == ch->peer_epoch ? ivring_rx_refresh(&ch->rx) : 0;
+	error = epoch == ch->peer_epoch ? ivring_conn_refresh_rx(ch) : 0;
 	if (ivring_tx_refresh(&ch->tx))
 		error = -EPROTO;
 	/* It may have moved on just now: see [L]. */
@@ -229,6 +261,26 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 	ivring_conn_set_state(ch, IVRING_CHANNEL_PEER_CLOSED, 0);
 	ivring_channel_wake_all(ch);
 	return false;
+}
+
+/**
+ * ivring_conn_shutdown() - this side sends no more
+ * @ch: the channel, with its lock held
+ *
+ * Return: true when the peer must be told.
+ */
+bool ivring_conn_shutdown(struct ivring_channel *ch)
+{
+	lockdep_assert_held(&ch->lock);
+	if (ch->tx_shutdown)
+		return false;
+	WRITE_ONCE(ch->tx_shutdown, true);
+	ivring_channel_wake_all(ch);
+	/* One that has not started says so when it does. */
+	if (!ch->started)
+		return false;
+	ivring_conn_set_flags(ch, ch->flags | IVRING_WIRE_CONN_F_SHUTDOWN);
+	return true;
 }
 
 static bool ivring_conn_evaluate_lingering(struct ivring_channel *ch)

@@ -167,6 +167,8 @@ struct ivring_copy {
  * @exclusive: opened with O_EXCL
  * @lingering: closed here, but the peer still reads what was sent
  * @started: this conversation's epoch is published
+ * @tx_shutdown: this side sends no more in it
+ * @rx_shutdown: the peer sends no more in it
  * @flags: IVRING_WIRE_CONN_F_* as published
  * @state: IVRING_CHANNEL_*, meaningful while @users is not zero
  * @error: errno while @state is IVRING_CHANNEL_RESET
@@ -211,6 +213,8 @@ struct ivring_channel {
 	bool exclusive;
 	bool lingering;
 	bool started;
+	bool tx_shutdown;
+	bool rx_shutdown;
 	u32 flags;
 	u32 state;
 	int error;
@@ -384,6 +388,7 @@ bool ivring_conn_evaluate(struct ivring_channel *ch);
 void ivring_conn_reset(struct ivring_channel *ch, int error);
 void ivring_conn_break(struct ivring_channel *ch, const char *what);
 bool ivring_conn_fault(struct ivring_channel *ch, const char *what);
+bool ivring_conn_shutdown(struct ivring_channel *ch);
 
 /* channel.c: waiting and moving data */
 int ivring_file_error(const struct ivring_file *f);
@@ -406,6 +411,7 @@ int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
 int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
 			 struct ivring_piece *piece);
 int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_piece *piece);
+int ivring_channel_shutdown(struct ivring_file *f);
 ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool nonblock);
 ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool nonblock);
 

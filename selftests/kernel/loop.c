@@ -104,7 +104,7 @@ TEST_F(node, channel_info)
 	EXPECT_EQ(self->e.link[0], info.link);
 	EXPECT_EQ(self->e.ch, info.channel);
 	EXPECT_EQ(IVRING_CHANNEL_OPENING, info.state);
-	EXPECT_EQ(0, info.reserved0);
+	EXPECT_EQ(0, info.flags);
 	EXPECT_EQ(link.ring_size, info.ring_size);
 	EXPECT_EQ(2 * info.ring_size, info.map_size);
 	EXPECT_TRUE(info.tx_map_offset >= info.rx_map_offset + info.map_size ||

@@ -304,6 +304,18 @@ static inline short ch_poll(int fd, short events, int timeout_ms)
 	return ret < 0 ? ret : p.revents;
 }
 
+static inline int ch_shutdown(int fd)
+{
+	return SYS(ioctl(fd, IVRING_IOC_SHUTDOWN));
+}
+
+static inline uint32_t ch_flags(int fd)
+{
+	struct ivring_channel_info info;
+
+	return ch_info(fd, &info) ? ~0U : info.flags;
+}
+
 static inline int xfer(int ch, unsigned long cmd, int fd, uint64_t offset, uint64_t len,
 		       int64_t timeout_ns, uint64_t *done)
 {

@@ -128,6 +128,10 @@ struct ivring_link_info {
 	__u64 reserved[6];
 };
 
+/* ivring_channel_info.flags */
+#define IVRING_CHANNEL_F_SHUTDOWN	(1U << 1)  /* this side sends no more */
+#define IVRING_CHANNEL_F_PEER_SHUTDOWN	(1U << 2)  /* the peer sends no more */
+
 /* ivring_channel_info.state */
 #define IVRING_CHANNEL_OPENING		0  /* waits for the peer to open */
 #define IVRING_CHANNEL_CONNECTED	1
@@ -140,7 +144,7 @@ struct ivring_link_info {
  * @link: number of the link
  * @channel: number of the channel
  * @state: IVRING_CHANNEL_*, of the conversation of this file
- * @reserved0: zero
+ * @flags: IVRING_CHANNEL_F_*, likewise
  * @ring_size: bytes of data in each ring
  * @map_size: bytes to map for one ring: twice @ring_size, the data twice in a
  *	row, so that a span never wraps
@@ -155,7 +159,7 @@ struct ivring_channel_info {
 	__u32 link;
 	__u32 channel;
 	__u32 state;
-	__u32 reserved0;
+	__u32 flags;
 	__u64 ring_size;
 	__u64 map_size;
 	__u64 tx_map_offset;
@@ -315,6 +319,14 @@ struct ivring_file_xfer {
  *	others	of writing the file, such as ENOSPC
  */
 #define IVRING_IOC_RECV_FILE	_IOWR(IVRING_IOC_MAGIC, 0x08, struct ivring_file_xfer)
+
+/*
+ * SHUTDOWN: this side sends no more in this conversation. The peer reads what is
+ * left, then end of file, and can still send. Once more is no error.
+ *	EBADF	the file is not open for writing
+ *	EPIPE	the peer has closed the channel
+ */
+#define IVRING_IOC_SHUTDOWN	_IO(IVRING_IOC_MAGIC, 0x09)
 
 /**
  * struct ivring_host_attach - IVRING_HOST_IOC_ATTACH

@@ -136,6 +136,7 @@ struct ivring_wire_side {
 /* Flags of ivring_wire_conn.flags */
 #define IVRING_WIRE_CONN_F_CLOSING	(1U << 0)  /* produces and consumes no more */
 #define IVRING_WIRE_CONN_F_ABORTED	(1U << 1)  /* what is left is not to be trusted */
+#define IVRING_WIRE_CONN_F_SHUTDOWN	(1U << 2)  /* produces no more */
 
 /**
  * struct ivring_wire_conn - one side's half of a conversation on a channel
