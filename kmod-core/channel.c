@@ -467,7 +467,7 @@ static int ivring_channel_spin_once(struct ivring_file *f, const struct ivring_w
 static int ivring_channel_spin(struct ivring_file *f, const struct ivring_wait *w,
 			       struct ivring_dir *dir, u64 deadline)
 {
-	u32 budget, max = ivring_tune_spin_max(f->channel);
+	u32 budget, max = ivring_tune_spin_max(f);
 	u64 start = ktime_get_ns(), now, enough = U64_MAX;
 	bool paid;
 	int ret;
@@ -675,6 +675,12 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 	return 0;
 }
 
+/* Room in the ring for @tx_min bytes of options: the window may have become smaller. */
+static u64 ivring_channel_tx_min(const struct ivring_file *f)
+{
+	return min(READ_ONCE(f->tx_min), READ_ONCE(f->channel->tx.window));
+}
+
 /**
  * ivring_channel_poll() - poll(2), after poll_wait(): sets the wish when there is nothing yet
  * @f: the file
@@ -682,8 +688,12 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
  */
 __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 {
-	struct ivring_wait in = { .events = IVRING_WAIT_IN, .rx_min = 1 };
-	struct ivring_wait out = { .events = IVRING_WAIT_OUT, .tx_min = 1 };
+	struct ivring_wait in = {
+		.events = IVRING_WAIT_IN, .rx_min = READ_ONCE(f->rx_min),
+	};
+	struct ivring_wait out = {
+		.events = IVRING_WAIT_OUT, .tx_min = ivring_channel_tx_min(f),
+	};
 	struct ivring_channel *ch = f->channel;
 	__poll_t mask = 0;
 	u32 held = 0;
@@ -989,6 +999,8 @@ int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
 	struct ivring_channel *ch = f->channel;
 	int ret;
 
+	if (timeout_ns)
+		w.rx_min = min(count, READ_ONCE(f->rx_min));
 	if (ivring_dir_taken(f, &ch->rx_dir, false))
 		return -EBUSY;
 	ret = ivring_channel_wait(f, &w);
@@ -1039,6 +1051,32 @@ int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_pi
 }
 
 /* ---- read and write ---- */
+
+/**
+ * ivring_channel_readable() - FIONREAD
+ * @f: the file
+ * @bytes: out: that can be read
+ *
+ * Return: 0 or an errno.
+ */
+int ivring_channel_readable(struct ivring_file *f, u64 *bytes)
+{
+	struct ivring_wait w = { .events = IVRING_WAIT_IN, .rx_min = f->channel->rx.size };
+	struct ivring_channel *ch = f->channel;
+	int ret;
+
+	/* More than the ring has: looks at what the peer wrote in any case. */
+	ret = ivring_channel_wait(f, &w);
+	if (ret && ret != -EAGAIN)
+		return ret;
+	spin_lock(&ch->lock);
+	/* Before it connected, the indices may be those of the conversation before. */
+	*bytes = ch->state == IVRING_CHANNEL_OPENING ? 0 :
+		 min(ivring_rx_cached_avail(&ch->rx), ch->rx.size);
+	ret = ivring_file_error(f);
+	spin_unlock(&ch->lock);
+	return ret;
+}
 
 static ssize_t ivring_channel_write_bytes(struct ivring_copy *c, s64 timeout_ns)
 {

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/uio.h>
+#include <asm/ioctls.h>
 #include <ivring/compat.h>
 #include "internal.h"
 
@@ -19,6 +20,7 @@ static_assert(sizeof(struct ivring_channel_info) == 128);
 static_assert(sizeof(struct ivring_span) == 40);
 static_assert(sizeof(struct ivring_wait) == 48);
 static_assert(sizeof(struct ivring_file_xfer) == 64);
+static_assert(sizeof(struct ivring_options) == 64);
 
 /* ---- the link's node ---- */
 
@@ -192,6 +194,9 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 	f->channel = ch;
 	f->file = file;
 	f->exclusive = file->f_flags & O_EXCL;
+	f->spin_max_ns = U32_MAX;
+	f->rx_min = 1;
+	f->tx_min = 1;
 	ret = ivring_link_enter_wait(ch->link, file->f_flags & O_NONBLOCK);
 	if (ret)
 		goto err_free;
@@ -406,6 +411,52 @@ static long ivring_ioctl_file(struct file *file, bool tx, void __user *arg)
 	return ret;
 }
 
+static long ivring_ioctl_set_options(struct ivring_file *f, void __user *arg)
+{
+	struct ivring_channel *ch = f->channel;
+	struct ivring_options o;
+
+	if (copy_from_user(&o, arg, sizeof(o)))
+		return -EFAULT;
+	if (o.flags || memchr_inv(o.reserved, 0, sizeof(o.reserved)))
+		return -EINVAL;
+	if (!o.rx_min || o.rx_min > ch->rx.size || !o.tx_min || o.tx_min > READ_ONCE(ch->tx.window))
+		return -EINVAL;
+	WRITE_ONCE(f->spin_max_ns, o.spin_max_ns);
+	WRITE_ONCE(f->rx_min, o.rx_min);
+	WRITE_ONCE(f->tx_min, o.tx_min);
+	/* Who polls wished for something else. */
+	wake_up_all(&ch->wait);
+	return 0;
+}
+
+static long ivring_ioctl_get_options(const struct ivring_file *f, void __user *arg)
+{
+	struct ivring_options o = {
+		.spin_max_ns = READ_ONCE(f->spin_max_ns),
+		.rx_min = READ_ONCE(f->rx_min),
+		.tx_min = READ_ONCE(f->tx_min),
+	};
+
+	return copy_to_user(arg, &o, sizeof(o)) ? -EFAULT : 0;
+}
+
+/* An int, as everywhere. */
+static long ivring_ioctl_readable(struct file *file, int __user *arg)
+{
+	struct ivring_file *f = file->private_data;
+	u64 bytes = 0;
+	int ret;
+
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
+	if (!ivring_link_enter(f->channel->link))
+		return ivring_link_gone(f->channel->link);
+	ret = ivring_channel_readable(f, &bytes);
+	ivring_link_leave(f->channel->link);
+	return ret ?: put_user((int)min_t(u64, bytes, INT_MAX), arg);
+}
+
 /* What has no argument in user memory */
 static long ivring_ioctl_plain(struct file *file, unsigned int cmd)
 {
@@ -450,6 +501,12 @@ static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned l
 	case IVRING_IOC_SEND_FILE:
 	case IVRING_IOC_RECV_FILE:
 		return ivring_ioctl_file(file, cmd == IVRING_IOC_SEND_FILE, arg);
+	case IVRING_IOC_SET_OPTIONS:
+		return ivring_ioctl_set_options(f, arg);
+	case IVRING_IOC_GET_OPTIONS:
+		return ivring_ioctl_get_options(f, arg);
+	case FIONREAD:
+		return ivring_ioctl_readable(file, arg);
 	default:
 		return ivring_ioctl_plain(file, cmd);
 	}

@@ -79,6 +79,9 @@ struct ivring_file {
 	struct list_head node;		/* in channel->files */
 	u64 conversation;		/* the one it was opened for */
 	bool exclusive;			/* with O_EXCL */
+	u32 spin_max_ns;		/* as struct ivring_options */
+	u64 rx_min;
+	u64 tx_min;
 	bool zapped;			/* maps nothing any more, see ivring_channel_zap() */
 };
 
@@ -376,7 +379,7 @@ int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x)
 /* tune.c: sizes and limits */
 u64 ivring_tune_window(u64 ring);
 u64 ivring_tune_chunk(const struct ivring_channel *ch);
-u32 ivring_tune_spin_max(const struct ivring_channel *ch);
+u32 ivring_tune_spin_max(const struct ivring_file *f);
 
 /* conn.c: conversations; all with channel->lock held */
 void ivring_conn_forget(struct ivring_channel *ch);
@@ -412,6 +415,7 @@ int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
 			 struct ivring_piece *piece);
 int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_piece *piece);
 int ivring_channel_shutdown(struct ivring_file *f);
+int ivring_channel_readable(struct ivring_file *f, u64 *bytes);
 ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool nonblock);
 ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool nonblock);
 

@@ -83,9 +83,10 @@ u64 ivring_tune_chunk(const struct ivring_channel *ch)
 	return ch->chunk ?: ivring_chunk_auto(ch->tx.window);
 }
 
-/* Longest busy wait on a channel, ns: the smaller of its own limit and everybody's. */
-u32 ivring_tune_spin_max(const struct ivring_channel *ch)
+/* Longest busy wait, ns: the smallest of the limits for all, a channel and a file. */
+u32 ivring_tune_spin_max(const struct ivring_file *f)
 {
-	return ivring_spin_max(min(READ_ONCE(spin_max_ns), READ_ONCE(ch->spin_max_ns)),
+	return ivring_spin_max(min3(READ_ONCE(spin_max_ns), READ_ONCE(f->channel->spin_max_ns),
+				    READ_ONCE(f->spin_max_ns)),
 			       num_online_cpus());
 }

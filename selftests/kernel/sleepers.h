@@ -38,6 +38,7 @@ static inline bool all_fail(int fd, int error)
 	       ch_commit(fd, 0, 0) == error && ch_release(fd, 0, 0) == error &&
 	       ch_wait(fd, IVRING_WAIT_CONNECTED, FOREVER) == error &&
 	       ch_wait(fd, IVRING_WAIT_IN, FOREVER) == error &&
+	       ch_readable(fd) == error && SYS(fsync(fd)) == error && ch_shutdown(fd) == error &&
 	       (ch_poll(fd, POLLIN | POLLOUT, 0) & POLLERR);
 }
 

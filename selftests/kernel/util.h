@@ -309,11 +309,25 @@ static inline int ch_shutdown(int fd)
 	return SYS(ioctl(fd, IVRING_IOC_SHUTDOWN));
 }
 
+static inline int ch_readable(int fd)
+{
+	int n = -1, ret = SYS(ioctl(fd, FIONREAD, &n));
+
+	return ret ?: n;
+}
+
 static inline uint32_t ch_flags(int fd)
 {
 	struct ivring_channel_info info;
 
 	return ch_info(fd, &info) ? ~0U : info.flags;
+}
+
+static inline int ch_set_options(int fd, uint32_t spin, uint64_t rx_min, uint64_t tx_min)
+{
+	struct ivring_options o = { .spin_max_ns = spin, .rx_min = rx_min, .tx_min = tx_min };
+
+	return SYS(ioctl(fd, IVRING_IOC_SET_OPTIONS, &o));
 }
 
 static inline int xfer(int ch, unsigned long cmd, int fd, uint64_t offset, uint64_t len,

@@ -18,6 +18,8 @@
  * other one then waits for the next. open(2) with O_EXCL fails with EBUSY when the
  * channel is open already, and keeps others out.
  *
+ * FIONREAD tells how many bytes can be read.
+ *
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
  * has no sendfile(2) out of what cannot seek: IVRING_IOC_RECV_FILE does that, with one
  * copy where splice(2) by a pipe makes two.
@@ -327,6 +329,36 @@ struct ivring_file_xfer {
  *	EPIPE	the peer has closed the channel
  */
 #define IVRING_IOC_SHUTDOWN	_IO(IVRING_IOC_MAGIC, 0x09)
+
+/**
+ * struct ivring_options - IVRING_IOC_SET_OPTIONS, _GET_OPTIONS
+ * @flags: zero
+ * @spin_max_ns: longest busy wait of calls on this file; the channel's and the
+ *	module's limits hold besides. As opened: 2^32 - 1
+ * @rx_min: poll(2) calls the file readable, and read(2) begins, once so many bytes
+ *	are there, 1..ring_size: as SO_RCVLOWAT. read(2) of less waits for no more
+ *	than it asks for. More than the peer's window never comes. As opened: 1
+ * @tx_min: poll(2) calls the file writable once there is room for so many,
+ *	1..window: as SO_SNDLOWAT. As opened: 1
+ * @reserved: zero
+ *
+ * These belong to the open file, not to the channel.
+ */
+struct ivring_options {
+	__u32 flags;
+	__u32 spin_max_ns;
+	__u64 rx_min;
+	__u64 tx_min;
+	__u64 reserved[5];
+};
+
+/*
+ * SET_OPTIONS
+ *	EINVAL	@rx_min or @tx_min out of range
+ */
+#define IVRING_IOC_SET_OPTIONS	_IOW(IVRING_IOC_MAGIC, 0x0a, struct ivring_options)
+/* GET_OPTIONS. No errors of its own. */
+#define IVRING_IOC_GET_OPTIONS	_IOR(IVRING_IOC_MAGIC, 0x0b, struct ivring_options)
 
 /**
  * struct ivring_host_attach - IVRING_HOST_IOC_ATTACH
