@@ -10,6 +10,7 @@
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
+#include <ivring/msg.h>
 #include <ivring/tune.h>
 #include "internal.h"
 #include "trace.h"
@@ -675,10 +676,15 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 	return 0;
 }
 
-/* Room in the ring for @tx_min bytes of options: the window may have become smaller. */
+/* Room in the ring for @tx_min bytes of options: that of a message has a header. */
 static u64 ivring_channel_tx_min(const struct ivring_file *f)
 {
-	return min(READ_ONCE(f->tx_min), READ_ONCE(f->channel->tx.window));
+	u64 min = READ_ONCE(f->tx_min);
+
+	if (f->messages)
+		min = ivring_msg_size(min);
+	/* The window may have become smaller. */
+	return min(min, READ_ONCE(f->channel->tx.window));
 }
 
 /**
@@ -823,6 +829,8 @@ static bool ivring_channel_consume(struct ivring_channel *ch, u64 len)
 static bool ivring_dir_span_ok(const struct ivring_dir *dir, const struct ivring_file *f,
 			       const struct ivring_span *span, u64 offset)
 {
+	if (f->messages && span->len % IVRING_MSG_ALIGN)
+		return false;
 	return dir->holder == f && span->offset == offset && span->len <= dir->held;
 }
 
@@ -1055,7 +1063,7 @@ int ivring_channel_copied(struct ivring_file *f, bool tx, const struct ivring_pi
 /**
  * ivring_channel_readable() - FIONREAD
  * @f: the file
- * @bytes: out: that can be read
+ * @bytes: out: that can be read, or of the next message
  *
  * Return: 0 or an errno.
  */
@@ -1069,6 +1077,8 @@ int ivring_channel_readable(struct ivring_file *f, u64 *bytes)
 	ret = ivring_channel_wait(f, &w);
 	if (ret && ret != -EAGAIN)
 		return ret;
+	if (f->messages)
+		return ivring_message_len(f, bytes);
 	spin_lock(&ch->lock);
 	/* Before it connected, the indices may be those of the conversation before. */
 	*bytes = ch->state == IVRING_CHANNEL_OPENING ? 0 :
@@ -1131,7 +1141,8 @@ ssize_t ivring_channel_write(struct ivring_file *f, struct iov_iter *from, bool 
 	ret = ivring_copy_begin(&c, f, from, true);
 	if (ret)
 		return ret;
-	ret = ivring_channel_write_bytes(&c, timeout_ns);
+	ret = f->messages ? ivring_message_write(&c, timeout_ns) :
+			    ivring_channel_write_bytes(&c, timeout_ns);
 	ivring_copy_end(&c);
 	return ret;
 }
@@ -1190,7 +1201,8 @@ ssize_t ivring_channel_read(struct ivring_file *f, struct iov_iter *to, bool non
 	ret = ivring_copy_begin(&c, f, to, false);
 	if (ret)
 		return ret;
-	ret = ivring_channel_read_bytes(&c, timeout_ns);
+	ret = f->messages ? ivring_message_read(&c, timeout_ns) :
+			    ivring_channel_read_bytes(&c, timeout_ns);
 	ivring_copy_end(&c);
 	return ret;
 }

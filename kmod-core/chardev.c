@@ -13,6 +13,7 @@
 #include <linux/uio.h>
 #include <asm/ioctls.h>
 #include <ivring/compat.h>
+#include <ivring/msg.h>
 #include "internal.h"
 
 static_assert(sizeof(struct ivring_link_info) == 168);
@@ -194,6 +195,7 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 	f->channel = ch;
 	f->file = file;
 	f->exclusive = file->f_flags & O_EXCL;
+	f->messages = file->f_flags & O_DIRECT;
 	f->spin_max_ns = U32_MAX;
 	f->rx_min = 1;
 	f->tx_min = 1;
@@ -206,10 +208,10 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 		goto err_leave;
 	file->private_data = f;
 	/*
-	 * Or preadv2(2) would refuse RWF_NOWAIT: that waits for nothing but page faults
-	 * of its own memory, as in a pipe.
+	 * Or open(2) would refuse O_DIRECT, and preadv2(2) RWF_NOWAIT: that waits for
+	 * nothing but page faults of its own memory, as in a pipe.
 	 */
-	file->f_mode |= FMODE_NOWAIT;
+	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
 	ivring_link_file_opened(ch->link);
 	ivring_link_leave(ch->link);
 	return stream_open(inode, file);
@@ -259,6 +261,24 @@ static ssize_t ivring_channel_read_iter(struct kiocb *iocb, struct iov_iter *to)
 static ssize_t ivring_channel_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
 	return ivring_channel_write(iocb->ki_filp->private_data, from, ivring_nonblock(iocb));
+}
+
+/* A pipe's pieces are no messages. */
+static ssize_t ivring_channel_splice_read(struct file *file, loff_t *pos,
+					  struct pipe_inode_info *pipe, size_t len,
+					  unsigned int flags)
+{
+	struct ivring_file *f = file->private_data;
+
+	return f->messages ? -EINVAL : ivring_copy_splice_read(file, pos, pipe, len, flags);
+}
+
+static ssize_t ivring_channel_splice_write(struct pipe_inode_info *pipe, struct file *file,
+					   loff_t *pos, size_t len, unsigned int flags)
+{
+	struct ivring_file *f = file->private_data;
+
+	return f->messages ? -EINVAL : iter_file_splice_write(pipe, file, pos, len, flags);
 }
 
 /* Wait until the peer has consumed all that was written. */
@@ -322,6 +342,8 @@ static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
 	} else {
 		info.state = IVRING_CHANNEL_RESET;
 	}
+	if (f->messages)
+		info.flags |= IVRING_CHANNEL_F_MESSAGES;
 	info.window = ch->tx.window;
 	spin_unlock(&ch->lock);
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
@@ -420,7 +442,9 @@ static long ivring_ioctl_set_options(struct ivring_file *f, void __user *arg)
 		return -EFAULT;
 	if (o.flags || memchr_inv(o.reserved, 0, sizeof(o.reserved)))
 		return -EINVAL;
-	if (!o.rx_min || o.rx_min > ch->rx.size || !o.tx_min || o.tx_min > READ_ONCE(ch->tx.window))
+	if (!o.rx_min || o.rx_min > (f->messages ? 1 : ch->rx.size) ||
+	    !o.tx_min || o.tx_min > (f->messages ? ivring_msg_len_max(READ_ONCE(ch->tx.window)) :
+						    READ_ONCE(ch->tx.window)))
 		return -EINVAL;
 	WRITE_ONCE(f->spin_max_ns, o.spin_max_ns);
 	WRITE_ONCE(f->rx_min, o.rx_min);
@@ -671,8 +695,8 @@ const struct file_operations ivring_channel_fops = {
 	.release = ivring_channel_close,
 	.read_iter = ivring_channel_read_iter,
 	.write_iter = ivring_channel_write_iter,
-	.splice_read = ivring_copy_splice_read,
-	.splice_write = iter_file_splice_write,
+	.splice_read = ivring_channel_splice_read,
+	.splice_write = ivring_channel_splice_write,
 	.fsync = ivring_channel_fsync,
 	.poll = ivring_channel_poll_file,
 	.unlocked_ioctl = ivring_channel_ioctl,

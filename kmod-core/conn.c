@@ -62,7 +62,8 @@ void ivring_conn_forget(struct ivring_channel *ch)
 static void ivring_conn_start(struct ivring_channel *ch)
 {
 	ivring_conn_forget(ch);
-	ch->flags = ch->tx_shutdown ? IVRING_WIRE_CONN_F_SHUTDOWN : 0;
+	ch->flags = (ch->messages ? IVRING_WIRE_CONN_F_MESSAGES : 0) |
+		    (ch->tx_shutdown ? IVRING_WIRE_CONN_F_SHUTDOWN : 0);
 	WRITE_ONCE(ch->own->flags, cpu_to_le32(ch->flags));
 	ivring_tx_reset(&ch->tx);
 	ivring_rx_reset(&ch->rx);
@@ -78,10 +79,11 @@ static void ivring_conn_start(struct ivring_channel *ch)
 }
 
 /* Everything private that belongs to a conversation, but for its ring indices. */
-static void ivring_conn_begin(struct ivring_channel *ch)
+static void ivring_conn_begin(struct ivring_channel *ch, bool messages)
 {
 	WRITE_ONCE(ch->conversation, ch->conversation + 1);
 	ch->users = 0;
+	ch->messages = messages;
 	WRITE_ONCE(ch->tx_shutdown, false);
 	WRITE_ONCE(ch->rx_shutdown, false);
 	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
@@ -111,7 +113,7 @@ void ivring_conn_drop(struct ivring_channel *ch)
 	WRITE_ONCE(ch->lingering, false);
 	ch->exclusive = false;
 	ch->peer_epoch = 0;
-	ivring_conn_begin(ch);
+	ivring_conn_begin(ch, false);
 }
 
 static bool ivring_conn_link_up(const struct ivring_channel *ch)
@@ -158,7 +160,7 @@ static bool ivring_conn_abort(struct ivring_channel *ch, u32 state, int error)
 /**
  * ivring_conn_break() - the peer broke the rules
  * @ch: the channel, with its lock held
- * @what: "index"
+ * @what: "index" or "message"
  */
 void ivring_conn_break(struct ivring_channel *ch, const char *what)
 {
@@ -169,10 +171,16 @@ void ivring_conn_break(struct ivring_channel *ch, const char *what)
 	ivring_conn_abort(ch, IVRING_CHANNEL_BROKEN, -EPROTO);
 }
 
+/* Do the sides want the same, messages or bytes? */
+static bool ivring_conn_agreed(const struct ivring_channel *ch, u32 peer_flags)
+{
+	return ch->messages == !!(peer_flags & IVRING_WIRE_CONN_F_MESSAGES);
+}
+
 static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 {
 	u64 epoch, ack, life = READ_ONCE(ch->link->peer_epoch);
-	bool announce = false;
+	bool agreed, announce = false;
 
 	if (!ivring_conn_link_up(ch) || !ch->started)
 		return false;
@@ -194,9 +202,12 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 	}
 	/* [M]; and the epoch is read again only after the ack. */
 	ack = le64_to_cpu(virt_load_acquire(&ch->peer->ack));
-	/* An ack counts only with the epoch it was written under. */
+	agreed = ivring_conn_agreed(ch, ivring_conn_peer_flags(ch));
+	/* An ack, and flags, count only with the epoch they were written under. */
 	if (ack == ch->epoch && ivring_conn_peer_epoch(ch) == epoch) {
 		ch->peer_life = life;
+		if (!agreed)
+			return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -EPROTOTYPE);
 		ivring_conn_set_state(ch, IVRING_CHANNEL_CONNECTED, 0);
 		wake_up_all(&ch->wait);
 	}
@@ -398,7 +409,8 @@ static bool ivring_conn_end(struct ivring_channel *ch)
  * @ch: the channel, with its lock held
  * @f: joins the conversation, or starts one: then no older file maps anything
  *
- * Return: 1 when the peer must be told; 0.
+ * Return: 1 when the peer must be told; 0; -EPROTOTYPE when the conversation that
+ * goes on carries bytes and @f is for messages, or the other way round.
  */
 int ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
 {
@@ -408,11 +420,13 @@ int ivring_conn_open(struct ivring_channel *ch, struct ivring_file *f)
 	if (!ivring_conn_joinable(ch)) {
 		if (ch->users)
 			announce = ivring_conn_end(ch);
-		ivring_conn_begin(ch);
+		ivring_conn_begin(ch, f->messages);
 		if (!ch->lingering) {
 			ivring_conn_start(ch);
 			announce = true;
 		}
+	} else if (ch->messages != f->messages) {
+		return -EPROTOTYPE;
 	}
 	f->conversation = ch->conversation;
 	ch->users++;

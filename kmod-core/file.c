@@ -243,7 +243,7 @@ int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x)
 	int ret;
 
 	x->done = 0;
-	if (x->flags || x->reserved[0] || x->reserved[1] || x->reserved[2] ||
+	if (f->messages || x->flags || x->reserved[0] || x->reserved[1] || x->reserved[2] ||
 	    x->offset > MAX_LFS_FILESIZE || x->len > MAX_LFS_FILESIZE - x->offset)
 		return -EINVAL;
 	job.file = fget(x->fd);

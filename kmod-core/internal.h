@@ -50,6 +50,8 @@
 enum ivring_channel_stat {
 	IVRING_STAT_TX_BYTES,
 	IVRING_STAT_RX_BYTES,
+	IVRING_STAT_TX_MESSAGES,
+	IVRING_STAT_RX_MESSAGES,
 	IVRING_STAT_DOORBELLS_SENT,
 	IVRING_STAT_DOORBELLS_SUPPRESSED,
 	IVRING_STAT_STALLS,
@@ -79,6 +81,7 @@ struct ivring_file {
 	struct list_head node;		/* in channel->files */
 	u64 conversation;		/* the one it was opened for */
 	bool exclusive;			/* with O_EXCL */
+	bool messages;			/* and O_DIRECT */
 	u32 spin_max_ns;		/* as struct ivring_options */
 	u64 rx_min;
 	u64 tx_min;
@@ -170,6 +173,7 @@ struct ivring_copy {
  * @exclusive: opened with O_EXCL
  * @lingering: closed here, but the peer still reads what was sent
  * @started: this conversation's epoch is published
+ * @messages: this conversation carries messages
  * @tx_shutdown: this side sends no more in it
  * @rx_shutdown: the peer sends no more in it
  * @flags: IVRING_WIRE_CONN_F_* as published
@@ -216,6 +220,7 @@ struct ivring_channel {
 	bool exclusive;
 	bool lingering;
 	bool started;
+	bool messages;
 	bool tx_shutdown;
 	bool rx_shutdown;
 	u32 flags;
@@ -438,6 +443,11 @@ int ivring_copy_go_outside(struct ivring_copy *c);
 int ivring_copy_come_back(struct ivring_copy *c);
 int ivring_copy_fault_in(struct ivring_copy *c, size_t len);
 void ivring_dir_take_back(struct ivring_dir *dir);
+
+/* message.c: one call, one message */
+int ivring_message_len(struct ivring_file *f, u64 *len);
+ssize_t ivring_message_write(struct ivring_copy *c, s64 timeout_ns);
+ssize_t ivring_message_read(struct ivring_copy *c, s64 timeout_ns);
 
 /* chardev.c */
 extern const struct file_operations ivring_link_fops;

@@ -296,6 +296,8 @@ static struct device_attribute ivring_channel_stat_##stat = __ATTR_RO(stat)
 
 IVRING_CHANNEL_STAT(tx_bytes, IVRING_STAT_TX_BYTES);
 IVRING_CHANNEL_STAT(rx_bytes, IVRING_STAT_RX_BYTES);
+IVRING_CHANNEL_STAT(tx_messages, IVRING_STAT_TX_MESSAGES);
+IVRING_CHANNEL_STAT(rx_messages, IVRING_STAT_RX_MESSAGES);
 IVRING_CHANNEL_STAT(doorbells_sent, IVRING_STAT_DOORBELLS_SENT);
 IVRING_CHANNEL_STAT(doorbells_suppressed, IVRING_STAT_DOORBELLS_SUPPRESSED);
 IVRING_CHANNEL_STAT(stalls, IVRING_STAT_STALLS);
@@ -318,6 +320,8 @@ static struct device_attribute ivring_channel_stat_interrupts =
 static struct attribute *ivring_channel_stat_attrs[] = {
 	&ivring_channel_stat_tx_bytes.attr,
 	&ivring_channel_stat_rx_bytes.attr,
+	&ivring_channel_stat_tx_messages.attr,
+	&ivring_channel_stat_rx_messages.attr,
 	&ivring_channel_stat_doorbells_sent.attr,
 	&ivring_channel_stat_doorbells_suppressed.attr,
 	&ivring_channel_stat_interrupts.attr,

@@ -18,7 +18,15 @@
  * other one then waits for the next. open(2) with O_EXCL fails with EBUSY when the
  * channel is open already, and keeps others out.
  *
- * FIONREAD tells how many bytes can be read.
+ * A channel carries bytes, or, opened with O_DIRECT as pipe2(2) has it, messages:
+ * one write(2) is one message, never split or joined, of at most the window less
+ * eight bytes (EMSGSIZE); one read(2) gives one message, and EMSGSIZE when the
+ * buffer is too short: the message stays. Writing nothing sends nothing, and an
+ * empty message that a program wrote in place is passed over by read(2). Whoever
+ * has the channel open, on both sides, must want the same: else open(2), or the
+ * first operation once connected, fails with EPROTOTYPE. FIONREAD tells how many
+ * bytes can be read, or how many the next message has. Whether a file is for
+ * messages is settled when it is opened; fcntl(2) changes nothing.
  *
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
  * has no sendfile(2) out of what cannot seek: IVRING_IOC_RECV_FILE does that, with one
@@ -44,8 +52,9 @@
  *			its own. The file stays unusable, open again
  *	EPIPE		the peer closed the channel: nothing more can be sent
  *			(reading gives what is left, then end of file)
- *	EPROTO		the peer wrote an impossible index: the channel is
+ *	EPROTO		the peer wrote an impossible index or message: the channel is
  *			broken until both sides have closed it
+ *	EPROTOTYPE	one side opened the channel for messages, the other for bytes
  *	EPROTONOSUPPORT	the peer is there, but has no protocol version in common
  *			with this side, or its presence makes no sense: see the
  *			kernel's log
@@ -131,6 +140,7 @@ struct ivring_link_info {
 };
 
 /* ivring_channel_info.flags */
+#define IVRING_CHANNEL_F_MESSAGES	(1U << 0)  /* opened for messages */
 #define IVRING_CHANNEL_F_SHUTDOWN	(1U << 1)  /* this side sends no more */
 #define IVRING_CHANNEL_F_PEER_SHUTDOWN	(1U << 2)  /* the peer sends no more */
 
@@ -243,7 +253,8 @@ struct ivring_wait {
  * must be where the span starts; after a partial commit the span starts
  * @len bytes further on (modulo ring_size). @min and @timeout_ns are ignored.
  *	EINVAL	nothing is reserved, @offset is not where the span starts,
- *		@len is more than was reserved
+ *		@len is more than was reserved, or the channel carries messages
+ *		and @len is no multiple of eight
  */
 #define IVRING_IOC_COMMIT	_IOW(IVRING_IOC_MAGIC, 0x03, struct ivring_span)
 /*
@@ -259,7 +270,7 @@ struct ivring_wait {
  * RELEASE: give the first @len bytes of the peeked span back to the peer. As
  * COMMIT in all else.
  *	EINVAL	nothing is peeked, @offset is not where the span starts,
- *		@len is more than was peeked
+ *		@len is more than was peeked, or no multiple of eight as above
  */
 #define IVRING_IOC_RELEASE	_IOW(IVRING_IOC_MAGIC, 0x05, struct ivring_span)
 /*
@@ -303,7 +314,8 @@ struct ivring_file_xfer {
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
  *	EBUSY	another file holds a reservation
- *	EINVAL	@fd is of another kind or has O_DIRECT, or @offset + @len is beyond 2^63 - 1
+ *	EINVAL	@fd is of another kind or has O_DIRECT, @offset + @len is beyond 2^63 - 1, or the
+ *		channel carries messages
  *	EINTR	a signal came first; what is @done is done
  *	ENOMEM	for the buffer
  *	others	of reading the file
@@ -339,7 +351,8 @@ struct ivring_file_xfer {
  *	are there, 1..ring_size: as SO_RCVLOWAT. read(2) of less waits for no more
  *	than it asks for. More than the peer's window never comes. As opened: 1
  * @tx_min: poll(2) calls the file writable once there is room for so many,
- *	1..window: as SO_SNDLOWAT. As opened: 1
+ *	1..window: as SO_SNDLOWAT. For messages: for one of that length, 1..window less
+ *	eight bytes. As opened: 1
  * @reserved: zero
  *
  * These belong to the open file, not to the channel.
@@ -354,7 +367,7 @@ struct ivring_options {
 
 /*
  * SET_OPTIONS
- *	EINVAL	@rx_min or @tx_min out of range
+ *	EINVAL	@rx_min or @tx_min out of range; a file for messages has @rx_min 1
  */
 #define IVRING_IOC_SET_OPTIONS	_IOW(IVRING_IOC_MAGIC, 0x0a, struct ivring_options)
 /* GET_OPTIONS. No errors of its own. */

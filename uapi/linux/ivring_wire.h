@@ -137,6 +137,7 @@ struct ivring_wire_side {
 #define IVRING_WIRE_CONN_F_CLOSING	(1U << 0)  /* produces and consumes no more */
 #define IVRING_WIRE_CONN_F_ABORTED	(1U << 1)  /* what is left is not to be trusted */
 #define IVRING_WIRE_CONN_F_SHUTDOWN	(1U << 2)  /* produces no more */
+#define IVRING_WIRE_CONN_F_MESSAGES	(1U << 3)  /* struct ivring_wire_msg, not bytes */
 
 /**
  * struct ivring_wire_conn - one side's half of a conversation on a channel
@@ -147,7 +148,8 @@ struct ivring_wire_side {
  * @reserved: zero
  *
  * Written by one side only. The conversation is established once each side's
- * @ack equals the other's @epoch.
+ * @ack equals the other's @epoch. MESSAGES is settled before @epoch is published,
+ * and the sides must agree on it.
  */
 struct ivring_wire_conn {
 	__le64 epoch;
