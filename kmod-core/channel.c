@@ -334,6 +334,10 @@ static int ivring_channel_refresh(struct ivring_channel *ch, u32 events)
 		ivring_dir_looked(ch, &ch->rx_dir);
 	if (events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
 		ivring_dir_looked(ch, &ch->tx_dir);
+	if (ch->user) {
+		ivring_user_sample(ch);
+		return 0;
+	}
 	if (events & IVRING_WAIT_IN && !ch->rx_shutdown)
 		error = ivring_rx_refresh(&ch->rx);
 	if (!error && events & (IVRING_WAIT_OUT | IVRING_WAIT_DRAINED))
@@ -350,10 +354,11 @@ static int ivring_channel_look(struct ivring_file *f, const struct ivring_wait *
 	int ret, error = 0;
 
 	spin_lock(&ch->lock);
-	/* Where the cached indices are not asked, the peer may have left. */
-	evaluated = w->events & IVRING_WAIT_CONNECTED;
+	/* Where the cached indices tell nothing, or are not asked, the peer may have left. */
+	evaluated = ch->user || w->events & IVRING_WAIT_CONNECTED;
 	if (evaluated)
 		announce = ivring_conn_evaluate(ch);
+	ivring_user_update(ch);
 	ret = ivring_channel_events(f, w);
 	if (ret < 0 || ret == w->events)
 		goto out;
@@ -753,13 +758,13 @@ int ivring_channel_shutdown(struct ivring_file *f)
 	return ret;
 }
 
-/* Is a direction somebody else's, who holds a span? */
+/* Is a direction somebody else's: a span's holder's, or user space's own? */
 static bool ivring_dir_taken(const struct ivring_file *f, const struct ivring_dir *dir,
 			     bool holder_ok)
 {
 	const struct ivring_file *holder = READ_ONCE(dir->holder);
 
-	return holder && !(holder_ok && holder == f);
+	return READ_ONCE(f->channel->user) || (holder && !(holder_ok && holder == f));
 }
 
 /* ---- spans ---- */

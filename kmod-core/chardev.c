@@ -327,18 +327,28 @@ static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
 		.map_size = 2 * ch->link->geo.ring_size,
 		.tx_map_offset = 0,
 		.rx_map_offset = 2 * ch->link->geo.ring_size,
+		.control_map_offset = 4 * ch->link->geo.ring_size,
+		.control_map_size = sizeof(struct ivring_wire_channel),
+		.side = ch->link->params.side,
+		.spin_max_ns = ivring_tune_spin_max(f),
 	};
 
 	spin_lock(&ch->lock);
 	if (f->conversation == ch->conversation) {
 		info.state = ch->state;
 		info.epoch = ch->epoch;
-		if (ch->state != IVRING_CHANNEL_OPENING)
+		if (ch->state != IVRING_CHANNEL_OPENING) {
 			info.peer_epoch = ch->peer_epoch;
+			info.tx_prod = ch->user ? ch->user_from.prod : ch->tx.prod;
+			info.rx_cons = ch->user ? ch->user_from.cons : ch->rx.cons;
+			info.rx_prod = ch->rx.prod;
+		}
 		if (ch->tx_shutdown)
 			info.flags |= IVRING_CHANNEL_F_SHUTDOWN;
 		if (ch->rx_shutdown)
 			info.flags |= IVRING_CHANNEL_F_PEER_SHUTDOWN;
+		if (ch->user)
+			info.flags |= IVRING_CHANNEL_F_USER;
 	} else {
 		info.state = IVRING_CHANNEL_RESET;
 	}
@@ -493,6 +503,13 @@ static long ivring_ioctl_plain(struct file *file, unsigned int cmd)
 	case IVRING_IOC_SHUTDOWN:
 		ret = file->f_mode & FMODE_WRITE ? ivring_channel_shutdown(f) : -EBADF;
 		break;
+	case IVRING_IOC_TAKE_INDICES:
+		ret = file->f_mode & FMODE_WRITE && file->f_mode & FMODE_READ ?
+		      ivring_user_take(f) : -EBADF;
+		break;
+	case IVRING_IOC_RING:
+		ret = ivring_user_ring(f);
+		break;
 	}
 	ivring_link_leave(f->channel->link);
 	return ret;
@@ -580,7 +597,8 @@ static vm_fault_t ivring_vma_map(struct vm_fault *vmf)
 	struct ivring_channel *ch = f->channel;
 	u64 offset = (u64)vmf->pgoff << PAGE_SHIFT;
 	u64 ring_size = ch->link->geo.ring_size;
-	unsigned long left = (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
+	bool control = offset >= 4 * ring_size;
+	unsigned long left = control ? 1 : (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
 	struct page **pages;
 	vm_fault_t ret;
 	int err;
@@ -631,6 +649,8 @@ static int ivring_channel_check_vma(const struct ivring_file *f, struct vm_area_
 	/* A private copy would show the ring as it once was. */
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
+	if (start == 2 * map_size && len == PAGE_SIZE)
+		return f->exclusive && READ_ONCE(f->channel->user) ? 0 : -EACCES;
 	if (start >= 2 * map_size || len > map_size - (rx ? start - map_size : start))
 		return -EINVAL;
 	if (rx && vma->vm_flags & VM_WRITE)

@@ -110,6 +110,8 @@ static void ivring_conn_begin(struct ivring_channel *ch, bool messages)
 void ivring_conn_drop(struct ivring_channel *ch)
 {
 	lockdep_assert_held(&ch->lock);
+	ivring_user_update(ch);
+	WRITE_ONCE(ch->user, false);
 	WRITE_ONCE(ch->lingering, false);
 	ch->exclusive = false;
 	ch->peer_epoch = 0;
@@ -217,7 +219,20 @@ static bool ivring_conn_evaluate_opening(struct ivring_channel *ch)
 /* The last look at the peer's prod. After SHUTDOWN that was it, CLOSING or not. */
 static int ivring_conn_refresh_rx(struct ivring_channel *ch)
 {
-	return ch->rx_shutdown ? 0 : ivring_rx_refresh(&ch->rx);
+	if (ch->rx_shutdown)
+		return 0;
+	if (!ch->user)
+		return ivring_rx_refresh(&ch->rx);
+	ivring_user_sample(ch);
+	return 0;
+}
+
+static int ivring_conn_refresh_tx(struct ivring_channel *ch)
+{
+	if (!ch->user)
+		return ivring_tx_refresh(&ch->tx);
+	ivring_user_sample(ch);
+	return 0;
 }
 
 /*
@@ -230,6 +245,9 @@ static bool ivring_conn_peer_shutdown(struct ivring_channel *ch)
 		/* [L]: whoever sees that index sees the life gone, too. */
 		if (!ivring_conn_peer_lives(ch, ch->peer_life))
 			return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
+		/* No index of user space's is judged: it may have moved on, too. */
+		if (ch->user && ivring_conn_peer_epoch(ch) != ch->peer_epoch)
+			return false;
 		WRITE_ONCE(ch->rx_shutdown, true);
 		wake_up_all(&ch->wait);
 		return false;
@@ -259,7 +277,7 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 	 * stays until it opens again, and then goes backwards at most.
 	 */
 	error = epoch == ch->peer_epoch ? ivring_conn_refresh_rx(ch) : 0;
-	if (ivring_tx_refresh(&ch->tx))
+	if (ivring_conn_refresh_tx(ch))
 		error = -EPROTO;
 	/* It may have moved on just now: see [L]. */
 	if (error && ivring_conn_peer_epoch(ch) == ch->peer_epoch) {
@@ -269,6 +287,11 @@ static bool ivring_conn_evaluate_connected(struct ivring_channel *ch)
 	/* [L]: the index of a later life is not where the last byte was. */
 	if (!ivring_conn_peer_lives(ch, ch->peer_life))
 		return ivring_conn_abort(ch, IVRING_CHANNEL_RESET, -ECONNRESET);
+	/* As above: it went on when this side had read everything. */
+	if (ch->user && ivring_conn_peer_epoch(ch) != ch->peer_epoch) {
+		ivring_user_sample_own(ch);
+		ch->rx.prod = ch->rx.cons;
+	}
 	ivring_conn_set_state(ch, IVRING_CHANNEL_PEER_CLOSED, 0);
 	ivring_channel_wake_all(ch);
 	return false;
@@ -388,6 +411,8 @@ static bool ivring_conn_end(struct ivring_channel *ch)
 {
 	if (ch->lingering)	/* the newer one never started */
 		return false;
+	ivring_user_update(ch);
+	WRITE_ONCE(ch->user, false);
 	if (ch->state == IVRING_CHANNEL_OPENING) {
 		ch->peer_epoch = 0;
 		ivring_conn_forget(ch);

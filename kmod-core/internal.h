@@ -176,6 +176,9 @@ struct ivring_copy {
  * @messages: this conversation carries messages
  * @tx_shutdown: this side sends no more in it
  * @rx_shutdown: the peer sends no more in it
+ * @user: user space moves the indices, see user.c
+ * @user_from: where they were when it began to
+ * @user_seen: the furthest that the peer's were, as seen since then
  * @flags: IVRING_WIRE_CONN_F_* as published
  * @state: IVRING_CHANNEL_*, meaningful while @users is not zero
  * @error: errno while @state is IVRING_CHANNEL_RESET
@@ -223,6 +226,10 @@ struct ivring_channel {
 	bool messages;
 	bool tx_shutdown;
 	bool rx_shutdown;
+	bool user;
+	struct ivring_user_indices {
+		u64 prod, cons;
+	} user_from, user_seen;
 	u32 flags;
 	u32 state;
 	int error;
@@ -397,6 +404,13 @@ void ivring_conn_reset(struct ivring_channel *ch, int error);
 void ivring_conn_break(struct ivring_channel *ch, const char *what);
 bool ivring_conn_fault(struct ivring_channel *ch, const char *what);
 bool ivring_conn_shutdown(struct ivring_channel *ch);
+
+/* user.c: indices that user space moves */
+int ivring_user_take(struct ivring_file *f);
+int ivring_user_ring(struct ivring_file *f);
+void ivring_user_sample(struct ivring_channel *ch);
+void ivring_user_sample_own(struct ivring_channel *ch);
+void ivring_user_update(struct ivring_channel *ch);
 
 /* channel.c: waiting and moving data */
 int ivring_file_error(const struct ivring_file *f);

@@ -157,7 +157,7 @@ void ivring_memory_unmap(struct ivring_link *link)
 
 /*
  * The region's page behind @offset of a channel's node: the produced ring's data
- * twice, the consumed one's twice.
+ * twice, the consumed one's twice, the control page.
  */
 static unsigned long ivring_memory_index(const struct ivring_channel *ch, u64 offset)
 {
@@ -165,6 +165,8 @@ static unsigned long ivring_memory_index(const struct ivring_channel *ch, u64 of
 	u32 side = ch->link->params.side;
 	u64 map_size = 2 * g->ring_size;
 
+	if (offset >= 2 * map_size)
+		return (g->channel_offset >> PAGE_SHIFT) + ch->index;
 	return ivring_memory_ring_start(g, ch->index, offset < map_size ? side : !side) +
 	       ((offset & (g->ring_size - 1)) >> PAGE_SHIFT);
 }

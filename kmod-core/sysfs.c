@@ -277,13 +277,19 @@ static const struct attribute_group ivring_channel_group = {
 	.attrs = ivring_channel_attrs,
 };
 
+/* Bytes that user space moved are in its own indices. */
 static u64 ivring_channel_stat(struct ivring_channel *ch, enum ivring_channel_stat index)
 {
+	bool inside = ivring_link_enter(ch->link);
 	u64 value;
 
 	spin_lock(&ch->lock);
+	if (inside)
+		ivring_user_update(ch);
 	value = ch->stats[index];
 	spin_unlock(&ch->lock);
+	if (inside)
+		ivring_link_leave(ch->link);
 	return value;
 }
 

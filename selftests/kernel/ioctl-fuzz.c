@@ -121,6 +121,8 @@ static void fuzz_open(struct fuzz *z)
 		flags |= O_NONBLOCK;
 	if (!below(z, 8))
 		flags |= O_EXCL;
+	if (!below(z, 8))
+		flags |= O_DIRECT;
 	put_fd(z, open(nodes[below(z, nr_nodes)], flags));
 }
 
@@ -180,6 +182,19 @@ static void fill_file(struct fuzz *z, struct ivring_file_xfer *x)
 		x->timeout_ns = odd_number(z);
 }
 
+static void fill_options(struct fuzz *z, struct ivring_options *o)
+{
+	*o = (struct ivring_options) {
+		.spin_max_ns = odd_number(z), .rx_min = 1 + below(z, 64), .tx_min = 1 + below(z, 64),
+	};
+	if (!below(z, 4))
+		o->rx_min = odd_number(z);
+	if (!below(z, 4))
+		o->tx_min = odd_number(z);
+	if (!below(z, 16))
+		o->flags = odd_number(z);
+}
+
 static void fill_attach(struct fuzz *z, struct ivring_host_attach *a)
 {
 	if (!region)
@@ -216,10 +231,15 @@ static void fuzz_ioctl(struct fuzz *z)
 	static const unsigned long commands[] = {
 		IVRING_IOC_LINK_INFO, IVRING_IOC_CHANNEL_INFO, IVRING_IOC_RESERVE,
 		IVRING_IOC_COMMIT, IVRING_IOC_PEEK, IVRING_IOC_RELEASE, IVRING_IOC_WAIT,
-		IVRING_IOC_SEND_FILE, IVRING_IOC_RECV_FILE, IVRING_HOST_IOC_ATTACH, IVRING_HOST_IOC_PEER_ADD, IVRING_HOST_IOC_PEER_DEL,
+		IVRING_IOC_SEND_FILE, IVRING_IOC_RECV_FILE, IVRING_IOC_SET_OPTIONS,
+		IVRING_IOC_GET_OPTIONS, IVRING_IOC_TAKE_INDICES, IVRING_IOC_RING, FIONREAD,
+		IVRING_HOST_IOC_ATTACH, IVRING_HOST_IOC_PEER_ADD, IVRING_HOST_IOC_PEER_DEL,
 	};
 	unsigned long cmd = commands[below(z, ARRAY_LEN(commands))];
 
+	/* For the rest of the conversation: now and then only */
+	if (!below(z, 32))
+		cmd = IVRING_IOC_SHUTDOWN;
 	/* Now and then what the last call left there is the argument of the next. */
 	if (below(z, 4)) {
 		switch (cmd) {
@@ -229,6 +249,9 @@ static void fuzz_ioctl(struct fuzz *z)
 		case IVRING_IOC_SEND_FILE:
 		case IVRING_IOC_RECV_FILE:
 			fill_file(z, (void *)z->buf);
+			break;
+		case IVRING_IOC_SET_OPTIONS:
+			fill_options(z, (void *)z->buf);
 			break;
 		case IVRING_HOST_IOC_ATTACH:
 			fill_attach(z, (void *)z->buf);
@@ -605,7 +628,7 @@ FIXTURE_TEARDOWN(fuzz)
 }
 
 /* Each does nothing without its module. Of time child_end() takes care. */
-TEST_F_TIMEOUT(fuzz, loop_links, 1 << 20)
+TEST_F_TIMEOUT(fuzz, loop_links, 1 << 16)
 {
 	int p, c;
 
@@ -620,7 +643,7 @@ TEST_F_TIMEOUT(fuzz, loop_links, 1 << 20)
 }
 
 /* Attached, detached and told of peers, and the links that come of it used. */
-TEST_F_TIMEOUT(fuzz, host, 1 << 20)
+TEST_F_TIMEOUT(fuzz, host, 1 << 16)
 {
 	struct region r;
 	int i;
@@ -654,5 +677,5 @@ int main(int argc, char **argv)
 		ksft_exit_fail_msg("memfd: %m\n");
 	if (link_find("loop0", 0) < 0 && access("/dev/ivring-host", R_OK | W_OK))
 		ksft_exit_skip("neither loop links nor /dev/ivring-host: insmod either\n");
-	return test_harness_run(argc, argv);
+	return test_run(argc, argv);
 }

@@ -143,6 +143,7 @@ struct ivring_link_info {
 #define IVRING_CHANNEL_F_MESSAGES	(1U << 0)  /* opened for messages */
 #define IVRING_CHANNEL_F_SHUTDOWN	(1U << 1)  /* this side sends no more */
 #define IVRING_CHANNEL_F_PEER_SHUTDOWN	(1U << 2)  /* the peer sends no more */
+#define IVRING_CHANNEL_F_USER		(1U << 3)  /* IVRING_IOC_TAKE_INDICES was called */
 
 /* ivring_channel_info.state */
 #define IVRING_CHANNEL_OPENING		0  /* waits for the peer to open */
@@ -165,6 +166,18 @@ struct ivring_link_info {
  * @window: most bytes in flight from this side
  * @epoch: number of the conversation on this side
  * @peer_epoch: and on the peer's, zero while opening
+ * @control_map_offset: mmap(2) offset of struct ivring_wire_channel, see
+ *	IVRING_IOC_TAKE_INDICES
+ * @control_map_size: bytes to map there
+ * @side: 0 or 1: which half of struct ivring_wire_channel is this side's
+ * @spin_max_ns: longest busy wait of this file: the smallest of the limits set for
+ *	it, the channel and all, zero with one CPU; programs that spin heed it
+ * @tx_prod: index of the next byte this side produces, zero while opening; as it was
+ *	when IVRING_IOC_TAKE_INDICES was called, if it was
+ * @rx_cons: and of the next it consumes
+ * @rx_prod: the peer's next, as last seen: once it has closed the channel, or sends
+ *	no more, that is where its data ends. Not judged by the kernel after
+ *	IVRING_IOC_TAKE_INDICES
  * @reserved: zero
  */
 struct ivring_channel_info {
@@ -179,7 +192,14 @@ struct ivring_channel_info {
 	__u64 window;
 	__u64 epoch;
 	__u64 peer_epoch;
-	__u64 reserved[7];
+	__u64 control_map_offset;
+	__u64 control_map_size;
+	__u32 side;
+	__u32 spin_max_ns;
+	__u64 tx_prod;
+	__u64 rx_cons;
+	__u64 rx_prod;
+	__u64 reserved[1];
 };
 
 /**
@@ -254,7 +274,8 @@ struct ivring_wait {
  * @len bytes further on (modulo ring_size). @min and @timeout_ns are ignored.
  *	EINVAL	nothing is reserved, @offset is not where the span starts,
  *		@len is more than was reserved, or the channel carries messages
- *		and @len is no multiple of eight
+ *		and @len is no multiple of eight. As nothing is reserved while
+ *		user space has the indices, this is the error there, too
  */
 #define IVRING_IOC_COMMIT	_IOW(IVRING_IOC_MAGIC, 0x03, struct ivring_span)
 /*
@@ -372,6 +393,28 @@ struct ivring_options {
 #define IVRING_IOC_SET_OPTIONS	_IOW(IVRING_IOC_MAGIC, 0x0a, struct ivring_options)
 /* GET_OPTIONS. No errors of its own. */
 #define IVRING_IOC_GET_OPTIONS	_IOR(IVRING_IOC_MAGIC, 0x0b, struct ivring_options)
+
+/*
+ * TAKE_INDICES: from here on, until the file is closed, the caller moves the
+ * indices of both rings itself, in the control page at @control_map_offset, which
+ * only now can be mapped (EACCES before): <ivring/ring.h> on the struct
+ * ivring_tx and ivring_rx that <ivring/user.h> sets up. This is the way of least
+ * latency: no system call is needed but to sleep (WAIT, poll) and to wake a peer
+ * that sleeps (RING). What moves data here in other ways fails with EBUSY: read,
+ * write, splice, RESERVE, PEEK, SEND_FILE, RECV_FILE. An impossible index of the
+ * peer's is for the caller to find, as <ivring/ring.h> does.
+ *	EBADF	the file is not open for reading and writing
+ *	EBUSY	a span is reserved or peeked, or a call on the file moves data
+ *	ENOTCONN the peer has not opened the channel yet: WAIT for it
+ *	EPERM	the file was not opened with O_EXCL
+ */
+#define IVRING_IOC_TAKE_INDICES	_IO(IVRING_IOC_MAGIC, 0x0c)
+/*
+ * RING: ring the peer's doorbell for this channel, as ivring_tx_publish() and
+ * ivring_rx_publish() say when they return true.
+ *	EPERM	IVRING_IOC_TAKE_INDICES was not called
+ */
+#define IVRING_IOC_RING		_IO(IVRING_IOC_MAGIC, 0x0d)
 
 /**
  * struct ivring_host_attach - IVRING_HOST_IOC_ATTACH
