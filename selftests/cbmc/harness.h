@@ -23,6 +23,7 @@ typedef __s64 s64;
 #define likely(x)	(x)
 #define unlikely(x)	(x)
 #define prefetch(p)	((void)(p))
+#define prefetchw(p)	((void)(p))
 
 /* The machine that is assumed is little-endian. */
 #define cpu_to_le32(x)	(x)

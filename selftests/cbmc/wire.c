@@ -94,7 +94,8 @@ void wire_check(void)
 	prove(any.superblock_size == sizeof(any));
 	prove(any.side_size == sizeof(struct ivring_wire_side));
 	prove(any.channel_size == sizeof(struct ivring_wire_channel));
-	prove(!any.features && !any.reserved0);
+	prove(!(any.features & ~IVRING_WIRE_FEATURES) && !any.reserved0);
+	prove(g.guests == !!(any.features & IVRING_WIRE_FEATURE_GUESTS));
 	prove(probe >= sizeof(any.reserved) || !any.reserved[probe]);
 	prove(g.region_size == size && any.region_size == size);
 	prove(g.side_offset == any.side_offset && g.channel_offset == any.channel_offset);
@@ -141,4 +142,23 @@ void wire_vector(void)
 	prove(vector < vectors || !vector);
 	/* Vector 0 is for announcements where there are others. */
 	prove(vectors <= 1 || vector);
+}
+
+/* Who is accepted can be rung, for any channel. */
+void wire_peer(void)
+{
+	struct ivring_wire_peer p = {
+		.id = nondet_u32(), .vectors = nondet_u32(), .version = nondet_u32(),
+		.version_min = nondet_u32(), .reserved_ok = nondet_bool(),
+	};
+	u32 own_id = nondet_u32(), bells = nondet_u32(), vector;
+
+	assume(bells <= IVRING_WIRE_VECTORS_MAX);
+	if (!ivring_wire_peer_ok(&p, own_id, bells))
+		return;
+	prove(p.id <= IVRING_WIRE_ID_MAX && p.id != own_id);
+	prove(p.vectors >= 1 && p.version_min <= p.version && p.reserved_ok);
+	vector = ivring_wire_vector(nondet_u32(), p.vectors);
+	prove(vector < p.vectors && vector < IVRING_WIRE_VECTORS_MAX);
+	prove(!bells || vector < bells);
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A hostile peer for the core itself: link.c, conn.c and channel.c as they are,
- * and for message mode (messages.c), over memory that changes before any read of
- * it as the fuzzer's input says.
+ * A hostile peer for the core itself: link.c, conn.c, channel.c, copy.c, message.c
+ * and user.c as they are, and for messages in place (messages.c), over memory that
+ * changes before any read of it as the fuzzer's input says.
  *
  * The input is read from the front by whoever has a turn: our side's users, who
- * open, close, read, write, wait, poll, reserve, commit, peek and release; and
- * the peer, who has a turn before every read of shared memory and while we
- * sleep. It may write any byte of the region, ring any doorbell, come and go,
- * and it also knows how to behave, so that the input need not guess how a
- * conversation is opened. When the input is used up the peer falls silent.
+ * open, close, read, write, wait, poll, reserve, commit, peek, release, shut down,
+ * and take the indices to move them as they like; and the peer, who has a turn
+ * before every read of shared memory and while we sleep. It may write any byte of the
+ * region, ring any doorbell, come and go, and it also knows how to behave, so that the
+ * input need not guess how a conversation is opened. When the input is used up the peer
+ * falls silent; one that never does is in endless.c.
  *
  * Checked besides what the sanitizers see: copies stay within the ring's double
  * mapping, which has no neighbours; no byte is delivered that no index of the
@@ -24,6 +25,9 @@
 #include "link.c"
 #include "conn.c"
 #include "channel.c"
+#include "copy.c"
+#include "message.c"
+#include "user.c"
 
 #define REGION		IVRING_WIRE_REGION_SIZE_MIN
 #define CHANNELS	2	/* as a rule: a superblock may be spoiled */
@@ -46,9 +50,16 @@ static struct ivring_file files[FILES];
 static u64 clock_ns;
 static unsigned int sleeps, looks, depth;
 static bool woken, quiet, bells_off;
+/* What the peer does without end, and one of these things, see endless.c */
+static unsigned int endless;
+#define ENDLESS_BELLS	(1 << 7)
+/* Where the peer's data ends, once it sends no more */
+static u64 end_epoch[IVRING_WIRE_CHANNELS_MAX], end_at[IVRING_WIRE_CHANNELS_MAX];
 
 /* How far the peer's index reached in this conversation, by what was read of it. */
 static u64 covered[IVRING_WIRE_CHANNELS_MAX], covered_epoch[IVRING_WIRE_CHANNELS_MAX];
+/* The conversation in which our own user space moved the indices. */
+static u64 taken_epoch[IVRING_WIRE_CHANNELS_MAX];
 
 bool fuzz_signal;
 u64 fuzz_random;
@@ -59,6 +70,11 @@ const struct file_operations ivring_link_fops, ivring_channel_fops;
 const struct attribute_group *ivring_link_groups[1], *ivring_channel_groups[1];
 
 const char *ivring_link_state_name(u32 state)
+{
+	return "";
+}
+
+const char *ivring_channel_state_name(u32 state)
 {
 	return "";
 }
@@ -82,9 +98,9 @@ u64 ivring_tune_chunk(const struct ivring_channel *ch)
 	return ch->chunk ?: ivring_chunk_auto(ch->tx.window);
 }
 
-u32 ivring_tune_spin_max(const struct ivring_channel *ch)
+u32 ivring_tune_spin_max(const struct ivring_file *f)
 {
-	return ivring_spin_max(min(5000U, READ_ONCE(ch->spin_max_ns)), 2);
+	return ivring_spin_max(min(5000U, f->spin_max_ns), 2);
 }
 
 #define CHECK(x) do {							\
@@ -150,9 +166,10 @@ static void unmap_alone(u8 *p, u64 len, int times)
 }
 
 /* Only ever called for what lies before the data. */
-void *fuzz_map(struct page **pages, unsigned long count)
+void *ivring_memory_vmap(const struct ivring_link_params *params, unsigned long first,
+			 unsigned long count, unsigned int times)
 {
-	return region;
+	return region + first * PAGE_SIZE;
 }
 
 int ivring_memory_map(struct ivring_link *link)
@@ -230,7 +247,9 @@ static void peer_appears(void)
 
 static void peer_opens(struct ivring_channel *ch)
 {
-	POKE(ch->peer->flags, 0);
+	u32 agreed = ch->own->flags & IVRING_WIRE_CONN_F_MESSAGES;
+
+	POKE(ch->peer->flags, next8() < 8 ? next8() : agreed);
 	POKE(ch->peer->ack, ch->own->epoch);
 	POKE(ch->rx.peer->prod, 0);
 	POKE(ch->rx.peer->event, 0);
@@ -347,6 +366,8 @@ static void note_covered(const volatile void *p)
 
 #include "messages.c"
 
+static void peer_goes_on(void);
+
 void fuzz_look(const volatile void *p)
 {
 	if (msg.on) {
@@ -357,7 +378,11 @@ void fuzz_look(const volatile void *p)
 	    (u8 *)p >= control + control_size)
 		return;
 	CHECK(++looks < LOOKS_MAX);
-	if (!quiet && !depth && input_left) {
+	if (endless && !depth) {
+		depth++;
+		peer_goes_on();
+		depth--;
+	} else if (!quiet && !depth && input_left) {
 		depth++;
 		peer_turn();
 		depth--;
@@ -388,6 +413,26 @@ void fuzz_copy(const void *shared, size_t len, bool write)
 	CHECK(!"a copy outside of the rings");
 }
 
+/* So many 32nds of the memory for the next copy are not there. */
+static u8 absent;
+
+/* May it sleep, and is the memory there? Mostly. */
+static bool user_memory(void)
+{
+	u8 how = next8();
+
+	absent = how < 192 ? 0 : (how - 190) / 2;
+	return how & 1;
+}
+
+size_t fuzz_present(size_t len)
+{
+	size_t missing = absent ? (len * absent + 31) / 32 : 0;
+
+	absent = 0;
+	return len - min(len, missing);
+}
+
 /* ---- time ---- */
 
 u64 fuzz_now(void)
@@ -400,29 +445,46 @@ void fuzz_wake(void)
 	woken = true;
 }
 
+void fuzz_unwake(void)
+{
+	woken = false;
+}
+
 static void ring_peer(void *priv, u32 peer_id, u32 vector)
 {
 	CHECK(peer_id <= IVRING_WIRE_ID_MAX);
 	CHECK(vector < IVRING_WIRE_VECTORS_MAX);
 }
 
+static void run_delayed(struct delayed_work *d)
+{
+	if (d->work.queued) {
+		d->work.queued = false;
+		d->work.func(&d->work);
+	}
+}
+
 static void run_work(void)
 {
-	struct ivring_link *link = link_under_test;
-
-	if (link->work.queued) {
-		link->work.queued = false;
-		link->work.func(&link->work);
-	}
+	run_delayed(&link_under_test->work);
 }
 
 static void run_tick(void)
 {
-	struct ivring_link *link = link_under_test;
+	run_delayed(&link_under_test->tick);
+}
 
-	if (link->tick.work.queued) {
-		link->tick.work.queued = false;
-		link->tick.work.func(&link->tick.work);
+/* Wakes that were put off come in time. */
+static void run_late_wakes(void)
+{
+	u32 c;
+
+	for (c = 0; c < link_under_test->geo.channels; c++) {
+		struct delayed_work *late = &link_under_test->channels[c]->late_wake;
+
+		if (late->work.queued)
+			clock_ns += NSEC_PER_MSEC;
+		run_delayed(late);
 	}
 }
 
@@ -431,16 +493,24 @@ bool fuzz_sleep(u64 ns)
 	bool was;
 
 	CHECK(!link_under_test->lock.held);
+	/* A peer that does not ring wakes nobody: then who did not sleep goes on. */
+	if (endless && !(endless & ENDLESS_BELLS) && woken) {
+		woken = false;
+		return true;
+	}
 	if (++sleeps > SLEEPS_MAX)
 		fuzz_signal = true;
 	if (fuzz_signal)
 		return true;
-	if (!quiet && input_left) {
+	if (endless) {
+		looks = 0;
+	} else if (!quiet && input_left) {
 		depth++;
 		peer_turn();
 		depth--;
 	}
 	run_work();
+	run_late_wakes();
 	was = woken;
 	woken = false;
 	if (was)
@@ -473,6 +543,8 @@ static void check_ret(s64 ret)
 	case -EPROTONOSUPPORT:
 	case -EINVAL:
 	case -EBUSY:
+	case -EMSGSIZE:
+	case -EPROTOTYPE:
 		return;
 	default:
 		CHECK(ret >= 0);
@@ -482,8 +554,18 @@ static void check_ret(s64 ret)
 static void check_channel(struct ivring_channel *ch)
 {
 	CHECK(!ch->lock.held && !link_under_test->lock.held);
-	CHECK(ch->tx.prod - ch->tx.cons <= ch->tx.window);
+	CHECK(!ch->user || ch->exclusive);
 	CHECK(ivring_tx_cached_space(&ch->tx) <= ch->tx.window);
+	if (ch->rx_shutdown && (ch->state == IVRING_CHANNEL_CONNECTED ||
+				(ch->state == IVRING_CHANNEL_PEER_CLOSED && !ch->user))) {
+		if (end_epoch[ch->index] != ch->epoch)
+			end_at[ch->index] = ch->rx.prod;
+		end_epoch[ch->index] = ch->epoch;
+		CHECK(ch->rx.prod == end_at[ch->index]);
+	}
+	if (taken_epoch[ch->index] == ch->epoch)
+		return;
+	CHECK(ch->tx.prod - ch->tx.cons <= ch->tx.window);
 	CHECK(ivring_rx_cached_avail(&ch->rx) <= ch->rx.size);
 	CHECK(!ch->tx_dir.busy && !ch->rx_dir.busy);
 	CHECK(!ch->tx_dir.sleepers && !ch->rx_dir.sleepers);
@@ -506,18 +588,35 @@ static s64 any_timeout(void)
 static void user_opens(struct ivring_file *f)
 {
 	struct ivring_channel *ch = any_channel();
-	bool announce;
+	u8 flags = next8();
+	int announce;
 
 	if (f->channel)
 		return;
 	memset(f, 0, sizeof(*f));
 	f->channel = ch;
+	f->messages = flags & 1;
+	f->exclusive = (flags & 6) == 6;
+	f->spin_max_ns = U32_MAX;
+	f->rx_min = 1 + (flags & 8 ? next_near(0) % ch->rx.size : 0);
+	f->tx_min = 1 + (flags & 16 ? next_near(0) % ch->tx.window : 0);
+	if (ch->users && (ch->exclusive || f->exclusive)) {
+		f->channel = NULL;
+		return;
+	}
 	ivring_link_file_opened(link_under_test);
 	spin_lock(&ch->lock);
 	announce = ivring_conn_open(ch, f);
+	if (announce >= 0)
+		ch->exclusive = f->exclusive;
 	spin_unlock(&ch->lock);
-	if (announce)
+	if (announce > 0)
 		ivring_link_announce(link_under_test);
+	if (announce >= 0)
+		return;
+	CHECK(announce == -EPROTOTYPE);
+	ivring_link_file_closed(link_under_test);
+	f->channel = NULL;
 }
 
 static void user_closes(struct ivring_file *f)
@@ -566,12 +665,53 @@ static void user_spans(struct ivring_file *f, bool tx)
 	check_ret(ret);
 }
 
+/* Whoever has the indices moves them by the rules, or not at all by them. */
+static void user_moves(struct ivring_file *f)
+{
+	struct ivring_channel *ch = f->channel;
+
+	if (!ch->user || f->conversation != ch->conversation) {
+		CHECK(ivring_user_ring(f) < 0);
+		return;
+	}
+	if (next8() & 1)
+		POKE(ch->tx.own->prod, next_near(ch->tx.prod));
+	else
+		POKE(ch->rx.own->cons, next8() < 200 ? ch->rx.prod : next_near(ch->rx.cons));
+	ivring_user_ring(f);
+}
+
+static void user_takes(struct ivring_file *f)
+{
+	struct ivring_channel *ch = f->channel;
+	int ret = ivring_user_take(f);
+
+	CHECK(f->exclusive || ret == -EPERM);
+	if (!ret) {
+		CHECK(ch->user);
+		taken_epoch[ch->index] = ch->epoch;
+	}
+}
+
+/* Nobody waits for who is outside: others come, even for the next conversation. */
+void fuzz_fault(void)
+{
+	struct ivring_file *f = &files[next8() % FILES];
+
+	CHECK(link_under_test->users.count == 1);
+	fuzz_look(control);
+	run_work();
+	if (!f->channel)
+		user_opens(f);
+}
+
 static void user_acts(struct ivring_file *f)
 {
 	static u8 buffer[3 * 8192];
 	struct iov_iter iter = { .data = buffer };
 	struct ivring_wait w = {};
-	u8 op = next8() & 15;
+	u8 op = next8() % 20;
+	u64 bytes;
 	s64 ret;
 
 	if (!f->channel) {
@@ -586,7 +726,7 @@ static void user_acts(struct ivring_file *f)
 	case 2:
 	case 3:
 		iter.count = next_near(64) % sizeof(buffer);
-		ret = ivring_channel_read(f, &iter, next8() & 1);
+		ret = ivring_channel_read(f, &iter, user_memory());
 		check_ret(ret);
 		CHECK(ret <= (s64)sizeof(buffer));
 		break;
@@ -594,10 +734,10 @@ static void user_acts(struct ivring_file *f)
 	case 5:
 	case 6:
 		iter.count = next_near(64) % sizeof(buffer);
-		check_ret(ivring_channel_write(f, &iter, next8() & 1));
+		check_ret(ivring_channel_write(f, &iter, user_memory()));
 		break;
 	case 7:
-		ivring_channel_poll(f);
+		ivring_channel_poll(f, EPOLLIN | EPOLLOUT);
 		break;
 	case 8:
 	case 9:
@@ -619,6 +759,22 @@ static void user_acts(struct ivring_file *f)
 	case 12:
 	case 13:
 		user_spans(f, false);
+		break;
+	case 14:
+		/* For good: not too often */
+		if (!(next8() & 3))
+			check_ret(ivring_channel_shutdown(f));
+		break;
+	case 15:
+		ret = ivring_channel_readable(f, &bytes);
+		check_ret(ret);
+		CHECK(ret || bytes <= f->channel->rx.size);
+		break;
+	case 16:
+		user_takes(f);
+		break;
+	case 17:
+		user_moves(f);
 		break;
 	default:
 		break;
@@ -661,36 +817,77 @@ static void something_happens(void)
 	}
 }
 
-/* Connected, a peer that lives and has not left: an impossible index breaks it. */
+/* Back, or too far, by any amount */
+static void lie_of_prod(struct ivring_channel *ch)
+{
+	u64 avail = ivring_rx_cached_avail(&ch->rx), bad;
+
+	bad = ch->rx.cons + ch->rx.size + 1 + (fuzz_random >> 3) % (U64_MAX - ch->rx.size - avail);
+	if (bad - ch->rx.cons <= ch->rx.size && bad - ch->rx.cons >= avail)
+		bad = ch->rx.cons - 1;
+	POKE(ch->rx.peer->prod, bad);
+}
+
+static void lie_of_cons(struct ivring_channel *ch)
+{
+	u64 used = ch->tx.prod - ch->tx.cons, bad = ch->tx.prod + 1;
+
+	if (fuzz_random & 8)
+		bad += (fuzz_random >> 4) % (U64_MAX - used);
+	POKE(ch->tx.peer->cons, bad);
+}
+
+/* A message that is longer than what is there */
+static void lie_of_length(struct ivring_channel *ch)
+{
+	u32 len = ch->rx.size;
+
+	memcpy(ch->rx_data + (ch->rx.cons & (ch->rx.size - 1)), &len, sizeof(len));
+	POKE(ch->rx.peer->prod, ch->rx.prod);
+}
+
+/*
+ * Connected, a peer that lives and has not left: an impossible index or message
+ * breaks it.
+ */
 static void finale(struct ivring_file *f)
 {
 	struct ivring_channel *ch = f->channel;
 	struct ivring_wait w = { .events = IVRING_WAIT_IN };
-	u64 bad;
+	u8 buffer[64];
+	struct iov_iter iter = { .data = buffer, .count = sizeof(buffer) };
+	u64 avail;
 
 	if (!ch || f->conversation != ch->conversation || ch->state != IVRING_CHANNEL_CONNECTED ||
-	    link_under_test->dead)
+	    link_under_test->dead || ch->user || ch->rx_shutdown)
 		return;
 	POKE(link_under_test->peer->epoch, ch->peer_life);
 	POKE(ch->peer->epoch, ch->peer_epoch);
-	POKE(ch->peer->flags, 0);
-	if (ivring_rx_cached_avail(&ch->rx) == ch->rx.size)
-		return;
-	/* Back, or too far, by any amount */
-	bad = ch->rx.cons + ch->rx.size + 1 +
-	      (fuzz_random >> 3) % (U64_MAX - ch->rx.size - ivring_rx_cached_avail(&ch->rx));
-	if (bad - ch->rx.cons <= ch->rx.size &&
-	    bad - ch->rx.cons >= ivring_rx_cached_avail(&ch->rx))
-		bad = ch->rx.cons - 1;
-	POKE(ch->rx.peer->prod, bad);
-	w.rx_min = ch->rx.size;
+	POKE(ch->peer->flags, ch->own->flags & IVRING_WIRE_CONN_F_MESSAGES);
+	avail = ivring_rx_cached_avail(&ch->rx);
 	call_begins();
-	CHECK(ivring_channel_wait(f, &w) == -EPROTO);
+	if (f->messages && avail && !ch->rx_dir.holder && !(ch->rx.cons % IVRING_MSG_ALIGN)) {
+		lie_of_length(ch);
+		CHECK(ivring_channel_read(f, &iter, true) == -EPROTO);
+	} else if (fuzz_random & 1 && ch->tx.prod != ch->tx.cons) {
+		lie_of_cons(ch);
+		w.events = IVRING_WAIT_DRAINED;
+		CHECK(ivring_channel_wait(f, &w) == -EPROTO);
+	} else if (avail < ch->rx.size) {
+		lie_of_prod(ch);
+		w.rx_min = ch->rx.size;
+		CHECK(ivring_channel_wait(f, &w) == -EPROTO);
+	} else {
+		return;
+	}
 	CHECK(ch->state == IVRING_CHANNEL_BROKEN && ch->error == -EPROTO);
 	/* And stays so, whatever comes. */
 	POKE(ch->rx.peer->prod, ch->rx.prod);
+	POKE(ch->tx.peer->cons, ch->tx.cons);
 	CHECK(ivring_channel_wait(f, &w) == -EPROTO);
 }
+
+#include "endless.c"
 
 static void start_region(u8 kind)
 {
@@ -725,7 +922,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct ivring_transport_ops ops = { .name = "fuzz", .ring = ring_peer };
 	struct page *pages[REGION / PAGE_SIZE] = {};
 	struct ivring_link_params params = {
-		.ops = &ops, .pages = pages, .size = REGION, .vectors = 3,
+		.ops = &ops, .pages = pages, .size = REGION, .avail = REGION, .vectors = 3,
 	};
 	struct ivring_link *link;
 	unsigned int steps;
@@ -746,6 +943,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	depth = 0;
 	memset(covered, 0, sizeof(covered));
 	memset(covered_epoch, 0, sizeof(covered_epoch));
+	memset(taken_epoch, 0, sizeof(taken_epoch));
+	memset(end_epoch, 0, sizeof(end_epoch));
 	memset(files, 0, sizeof(files));
 	call_begins();
 
@@ -755,6 +954,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		messages();
 		return 0;
 	}
+	endless = 0;
 	params.side = kind & 1;
 	params.peer_known = kind & 2;
 	params.id = 2;
@@ -770,6 +970,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (params.peer_known)
 		ivring_link_peer_join(link, 0);
 
+	if (kind >= 128 && kind < 160)
+		endless_peer();
 	for (steps = 0; input_left && steps < 400; steps++) {
 		call_begins();
 		something_happens();

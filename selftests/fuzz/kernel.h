@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * As much of a kernel as kmod-core/{link,conn,channel}.c need, in user space and
+ * As much of a kernel as kmod-core/{link,conn,channel,copy}.c need, in user space and
  * in one thread. It takes the place of <ivring/shim.h>, too: before every read
  * of shared memory the peer has a turn.
  *
@@ -37,8 +37,11 @@ typedef unsigned int gfp_t;
 void fuzz_look(const volatile void *p);	/* somebody is about to read there */
 bool fuzz_sleep(u64 ns);		/* true: woken before that long was over */
 void fuzz_wake(void);
+void fuzz_unwake(void);			/* who wakes only now need not be waited for */
 u64 fuzz_now(void);
 void fuzz_copy(const void *shared, size_t len, bool write);
+size_t fuzz_present(size_t len);	/* of the memory to copy to or from */
+void fuzz_fault(void);			/* the rest is being faulted in */
 extern bool fuzz_signal;		/* a signal is pending */
 extern u64 fuzz_random;
 
@@ -54,6 +57,7 @@ extern u64 fuzz_random;
 #define __must_check
 #define __user
 #define prefetch(p)			__builtin_prefetch(p)
+#define prefetchw(p)			__builtin_prefetch(p, 1)
 #define BUILD_BUG_ON(x)			_Static_assert(!(x), #x)
 #define EXPORT_SYMBOL_GPL(x)
 #define MODULE_PARM_DESC(x, s)
@@ -174,9 +178,18 @@ static inline void spin_unlock(spinlock_t *l)
 }
 
 typedef struct {
+	int counter;
+} atomic_t;
+
+#define atomic_inc_return(a)		(++(a)->counter)
+#define atomic_set(a, i)		((void)((a)->counter = (i)))
+#define atomic_read(a)			((a)->counter)
+
+typedef struct {
 	s64 counter;
 } atomic64_t;
 
+#define atomic64_inc_return(a)		(++(a)->counter)
 #define atomic64_inc(a)			((void)(a)->counter++)
 #define atomic64_read(a)		((a)->counter)
 
@@ -194,11 +207,20 @@ static inline void clear_bit_unlock(int nr, unsigned long *word)
 	*word &= ~(1UL << nr);
 }
 
+/* Page faults and open(2) take it, which are no part of this. */
+struct rw_semaphore {
+	int unused;
+};
+
+#define init_rwsem(s)			((s)->unused = 0)
+
 struct percpu_ref {
 	long count;
 	bool dead;
 	void (*release)(struct percpu_ref *ref);
 };
+
+#define PERCPU_REF_ALLOW_REINIT		1U
 
 static inline int percpu_ref_init(struct percpu_ref *ref, void (*release)(struct percpu_ref *),
 				  unsigned int flags, gfp_t gfp)
@@ -229,6 +251,13 @@ static inline void percpu_ref_kill(struct percpu_ref *ref)
 	percpu_ref_put(ref);
 }
 
+static inline void percpu_ref_reinit(struct percpu_ref *ref)
+{
+	assert(ref->dead && !ref->count);
+	ref->count = 1;
+	ref->dead = false;
+}
+
 #define percpu_ref_exit(ref)		((void)(ref))
 
 struct completion {
@@ -236,8 +265,10 @@ struct completion {
 };
 
 #define init_completion(c)		((c)->done = false)
+#define reinit_completion(c)		init_completion(c)
 #define complete(c)			((c)->done = true)
 #define wait_for_completion(c)		assert((c)->done)
+#define wait_for_completion_timeout(c, jiffies)	((c)->done)
 
 /* ---- time, sleeping, work ---- */
 
@@ -248,11 +279,15 @@ typedef s64 ktime_t;
 #define HRTIMER_MODE_REL		0
 #define TASK_INTERRUPTIBLE		1
 #define ktime_get_ns()			fuzz_now()
+#define HZ				1000
+#define jiffies				((unsigned long)(fuzz_now() / NSEC_PER_MSEC))
+#define time_before_eq(a, b)		((long)((a) - (b)) <= 0)
 #define nsecs_to_jiffies(ns)		((unsigned long)((ns) / NSEC_PER_MSEC))
 #define msecs_to_jiffies(ms)		((unsigned long)(ms))
 #define signal_pending(task)		fuzz_signal
 #define need_resched()			false
 #define cpu_relax()			((void)0)
+#define cond_resched()			((void)0)
 #define num_online_cpus()		2U
 
 typedef struct {
@@ -261,7 +296,7 @@ typedef struct {
 
 #define init_waitqueue_head(q)		((q)->unused = 0)
 #define DEFINE_WAIT(w)			int w __attribute__((unused)) = 0
-#define prepare_to_wait(q, w, state)	((void)(q))
+#define prepare_to_wait(q, w, state)	((void)(q), fuzz_unwake())
 #define finish_wait(q, w)		((void)(q))
 #define wake_up(q)			((void)(q), fuzz_wake())
 #define wake_up_all(q)			((void)(q), fuzz_wake())
@@ -364,13 +399,19 @@ struct ida {
 #define cdev_device_add(c, d)		0
 #define cdev_device_del(c, d)		((void)(d))
 #define dev_dbg(d, ...)			fuzz_log(d, __VA_ARGS__)
+#define dev_warn(d, ...)			fuzz_log(d, __VA_ARGS__)
 #define dev_warn_ratelimited(d, ...)	fuzz_log(d, __VA_ARGS__)
+#define dev_err(d, ...)			fuzz_log(d, __VA_ARGS__)
 #define dev_err_ratelimited(d, ...)	fuzz_log(d, __VA_ARGS__)
 
 __attribute__((format(printf, 2, 3)))
 static inline void fuzz_log(const struct device *dev, const char *fmt, ...)
 {
 }
+
+/* Only declared to: page faults are no part of this. */
+struct vm_area_struct;
+typedef unsigned int vm_fault_t;
 
 static inline struct device *get_device(struct device *d)
 {
@@ -385,11 +426,6 @@ static inline void put_device(struct device *d)
 		d->release(d);
 }
 
-void *fuzz_map(struct page **pages, unsigned long count);
-
-#define VM_MAP				0
-#define PAGE_KERNEL			0
-#define vmap(pages, n, flags, prot)	fuzz_map(pages, n)
 #define vunmap(p)			((void)(p))
 
 #define EPOLLIN				0x001
@@ -407,9 +443,23 @@ struct iov_iter {
 
 #define iov_iter_count(i)		((i)->count)
 
+#define user_backed_iter(i)		true
+#define pagefault_disable()		((void)0)
+#define pagefault_enable()		((void)0)
+#define fault_in_iov_iter_writeable(i, n)	fault_in_iov_iter_readable(i, n)
+
+static inline size_t fault_in_iov_iter_readable(const struct iov_iter *i, size_t n)
+{
+	assert(n && n <= i->count);
+	fuzz_fault();
+	return 0;
+}
+
+#define iov_iter_revert(i, n)		((void)((i)->count += (n)))
+
 static inline size_t copy_from_iter(void *to, size_t n, struct iov_iter *i)
 {
-	n = min(n, i->count);
+	n = fuzz_present(min(n, i->count));
 	fuzz_copy(to, n, true);
 	memcpy(to, i->data, n);
 	i->data += n;
@@ -419,7 +469,7 @@ static inline size_t copy_from_iter(void *to, size_t n, struct iov_iter *i)
 
 static inline size_t copy_to_iter(const void *from, size_t n, struct iov_iter *i)
 {
-	n = min(n, i->count);
+	n = fuzz_present(min(n, i->count));
 	fuzz_copy(from, n, false);
 	memcpy(i->data, from, n);
 	i->data += n;

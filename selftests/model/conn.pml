@@ -20,10 +20,15 @@
  * To be found: a byte of another conversation or in the wrong place; an end of
  * file before everything that was sent in it, or of a conversation that was not
  * closed; an error without a cause; a state in which nothing can happen any more
- * although both sides want to go on.
+ * although both sides want to go on; sides that disagree and are not both told.
  *
  * -DROUNDS=n, -DBYTES=n: conversations per side, bytes sent in each
- * -DONEWAY: side 1 always reads
+ * -DONEWAY: side 1 always reads, and first
+ * -DHALF: whoever sends may shut down at any time, reads from there on, and whoever
+ *	read to the end by that may answer
+ * -DMODES: each opens for messages or for bytes
+ * -DVICTIMS=n: only sides whose bit is set die
+ * -DLATE: nobody dies before it is about to close or shut down
  * -DPATIENT: who read to the end closes only when the peer is done with it
  * -DSTALE: the region holds what earlier lives left
  * -DMUT_x: what is left out
@@ -36,6 +41,9 @@
 #endif
 #ifndef CRASHES
 #define CRASHES	0
+#endif
+#ifndef VICTIMS
+#define VICTIMS	3
 #endif
 #ifndef STALLS
 #define STALLS	0
@@ -59,8 +67,10 @@ byte m[14];
 byte data0[2], data1[2];	/* the byte: who and when, see TAG */
 #define TAG(epoch, i)	(2 * (epoch) + (i))
 
-#define CLOSING	1
-#define ABORTED	2
+#define CLOSING		1
+#define ABORTED		2
+#define SHUTDOWN	4
+#define MESSAGES	8
 
 /* Channel and link states */
 #define OPENING		0
@@ -86,6 +96,9 @@ typedef side {
 	bit users;
 	bit lingering;
 	bit started;
+	bit messages;
+	bit tx_shutdown;
+	bit rx_shutdown;
 	byte flags;
 	byte state;
 	byte epoch;
@@ -111,6 +124,16 @@ bit changed;
 /* What each conversation sent, and whether it ended in good order: by epoch */
 byte total[MAX];
 bit closed[MAX];
+#ifdef HALF
+bit shut[MAX];			/* it ended in good order, but for the answer */
+#define ENDED(epoch)	(closed[epoch] || shut[epoch])
+#else
+#define ENDED(epoch)	closed[epoch]
+#endif
+#ifdef MODES
+bit mode[MAX];			/* what it was opened for */
+bit refused[MAX];		/* the peer found that it wants something else */
+#endif
 bit told;			/* the transport told side 0 that the peer went */
 
 /* ---- memory ---- */
@@ -251,17 +274,41 @@ inline conn_forget()
 	ME.flags = 0
 }
 
+#ifdef MUT_SHUTDOWN_START
+#define START_FLAGS	(ME.messages -> MESSAGES : 0)
+#else
+#define START_FLAGS	((ME.messages -> MESSAGES : 0) | (ME.tx_shutdown -> SHUTDOWN : 0))
+#endif
+
+/* What the world is told of a conversation that begins */
+inline judge_start()
+{
+#ifdef MODES
+	mode[ME.epoch] = ME.messages;
+#endif
+#ifdef HALF
+	shut[ME.epoch] = ME.tx_shutdown;
+#endif
+	skip
+}
+
 inline conn_start()
 {
 #ifdef MUT_I
 	store(EPOCH, 0);
 	ME.epoch = fresh; fresh++;
+	judge_start();
 	store(EPOCH, ME.epoch);
 	store(ACK, 0);
-	store(FLAGS, 0);
-	ME.flags = 0;
+	ME.flags = START_FLAGS;
+	store(FLAGS, ME.flags);
 #else
 	conn_forget();
+	ME.flags = START_FLAGS;
+	if
+	:: ME.flags -> store(FLAGS, ME.flags)
+	:: else
+	fi;
 #endif
 	ME.tprod = 0; ME.tcons = 0; ME.rprod = 0; ME.rcons = 0;
 	store(PROD, 0);
@@ -273,6 +320,7 @@ inline conn_start()
 #else
 	ME.epoch = fresh; fresh++;
 #endif
+	judge_start();
 	store_release(EPOCH, ME.epoch);				/* [I] */
 #endif
 #ifndef MUT_M_START
@@ -281,23 +329,30 @@ inline conn_start()
 	ME.started = 1
 }
 
-inline conn_set_flags(f)
+inline conn_set_flags()
 {
-	ME.flags = f;
 #ifdef MUT_N
-	store(FLAGS, f)
+	store(FLAGS, ME.flags)
 #else
-	store_release(FLAGS, f)					/* [N] */
+	store_release(FLAGS, ME.flags)				/* [N] */
 #endif
 }
+
+#ifdef MUT_KEPT
+#define KEPT	0
+#else
+#define KEPT	ME.flags
+#endif
 
 inline conn_abort()
 {
 	ME.state = RESET;
 #ifdef MUT_ABORTED
-	conn_set_flags(CLOSING);
+	ME.flags = KEPT | CLOSING;
+	conn_set_flags();
 #else
-	conn_set_flags(CLOSING | ABORTED);
+	ME.flags = KEPT | CLOSING | ABORTED;
+	conn_set_flags();
 #endif
 	announce = 1;
 	changed = 1
@@ -336,6 +391,34 @@ inline rx_refresh()
 	if
 	:: PEER(PROD) >= ME.rprod && PEER(PROD) <= 2 -> ME.rprod = PEER(PROD)
 	:: else -> error = 1
+	fi
+}
+
+/*
+ * Both have seen both. @fl are the peer's flags; that @ep was still there after
+ * they were read makes them those of this conversation.
+ */
+inline conn_settle()
+{
+#ifndef MUT_AGREED_LIFE
+	ME.peer_life = life;
+#endif
+	if
+#if defined(MODES) && !defined(MUT_AGREED)
+	:: (fl & MESSAGES) != (ME.messages -> MESSAGES : 0) ->
+		assert(mode[ME.epoch] != mode[ep]);
+		refused[ep] = 1;
+#ifdef MUT_AGREED_TOLD
+		ME.state = RESET; changed = 1
+#else
+		conn_abort()
+#endif
+#endif
+	:: else ->
+#ifdef MODES
+		assert(mode[ME.epoch] == mode[ep]);
+#endif
+		ME.peer_life = life; ME.state = CONNECTED; changed = 1
 	fi
 }
 
@@ -381,6 +464,9 @@ inline evaluate_opening()
 #endif
 			if
 			:: ack == ME.epoch ->
+#if defined(MODES) && !defined(MUT_AGREED_EPOCH)
+				Y; fl = PEER(FLAGS);
+#endif
 #ifndef MUT_ACK
 				Y;
 #endif
@@ -388,8 +474,13 @@ inline evaluate_opening()
 #ifndef MUT_ACK
 				:: PEER(EPOCH) != ep
 #endif
-				:: else -> ME.peer_life = life; ME.state = CONNECTED; changed = 1
-				fi
+				:: else ->
+#ifdef MUT_AGREED_EPOCH
+					Y; fl = PEER(FLAGS);
+#endif
+					conn_settle()
+				fi;
+				fl = 0
 			:: else
 			fi
 		:: else
@@ -416,6 +507,47 @@ inline judge_error()
 	fi
 }
 
+/*
+ * Was the last look at the peer's index one at this life's? The next one resets it,
+ * perhaps to what was seen before, and that is no error. Sets @tmp.
+ */
+inline last_lives()
+{
+#ifdef MUT_LAST_LIVES
+	tmp = 1
+#else
+	peer_lives(ME.peer_life)				/* [L] */
+#endif
+}
+
+/* The peer sends no more, and all it sent is visible: [O]. */
+inline conn_peer_shutdown()
+{
+#if !defined(MUT_SHUTDOWN_LOOK) && !defined(MUT_O)
+	rx_refresh();
+#endif
+	if
+	:: error ->
+#ifdef MUT_SHUTDOWN_L
+		conn_break()
+#else
+		judge_error()
+#endif
+	:: else ->
+		last_lives();
+		if
+		:: tmp -> ME.rx_shutdown = 1; changed = 1
+		:: else -> assert(crashed); conn_abort()
+		fi
+	fi
+}
+
+#ifdef MUT_SHUTDOWN_CLOSES
+#define CLOSES	(CLOSING | SHUTDOWN)
+#else
+#define CLOSES	CLOSING
+#endif
+
 inline evaluate_connected()
 {
 	Y; ep = PEER(EPOCH);					/* [J] */
@@ -430,19 +562,31 @@ inline evaluate_connected()
 		conn_abort()
 	:: else ->
 		if
-		:: ep == ME.peer_epoch && !(fl & CLOSING)
+		:: ep == ME.peer_epoch && !(fl & CLOSES) ->
+			if
+			:: fl & SHUTDOWN && !ME.rx_shutdown -> conn_peer_shutdown()
+			:: else
+			fi
 		:: else ->
+#ifdef HALF
+			/* Who shut down goes on; its state does not depend on ours. */
+			assert(closed[ME.peer_epoch]);
+#endif
 #ifndef MUT_LAST_LOOK
 #ifndef MUT_O
 			if
-			:: ep == ME.peer_epoch -> rx_refresh()
+			:: ep == ME.peer_epoch && !ME.rx_shutdown -> rx_refresh()
 			:: else
 			fi;
 #endif
 			tx_refresh();
 			judge_error();
 #endif
-			ME.state = PEER_CLOSED; changed = 1
+			last_lives();
+			if
+			:: tmp -> ME.state = PEER_CLOSED; changed = 1
+			:: else -> assert(crashed); conn_abort()
+			fi
 		fi
 	fi;
 	ep = 0; fl = 0; tmp = 0
@@ -524,6 +668,10 @@ inline conn_reset()
 inline conn_open()
 {
 	ME.users = 1; ME.state = OPENING; ME.started = 0; ME.sent = 0; ME.copied = 0;
+	ME.tx_shutdown = 0;
+#ifndef MUT_SHUTDOWN_OPEN
+	ME.rx_shutdown = 0;
+#endif
 	changed = 1;
 	if
 	:: !ME.lingering -> conn_start(); announce = 1
@@ -531,13 +679,39 @@ inline conn_open()
 	fi
 }
 
+#define AT_END	(!ME.sender && ME.rprod == ME.rcons && (ME.state == PEER_CLOSED ||	\
+		 (ME.state == CONNECTED && ME.rx_shutdown)))
+
+/* End of file: was that all? */
+inline judge_end()
+{
+	assert(ENDED(ME.peer_epoch) && ME.rcons == total[ME.peer_epoch])
+}
+
+#ifdef HALF
+/* A copy that is under way is not published any more: user_publish(). */
+inline conn_shutdown()
+{
+	ME.tx_shutdown = 1; changed = 1;
+	ME.sender = ME.copied;
+	if
+	:: ME.started ->
+		shut[ME.epoch] = 1;
+		ME.flags = ME.flags | SHUTDOWN;
+		conn_set_flags();
+#ifndef MUT_SHUTDOWN_TOLD
+		announce = 1
+#endif
+	:: else
+	fi
+}
+#endif
+
 /* With ivring_conn_end() */
 inline conn_close()
 {
 	if
-	:: ME.state == PEER_CLOSED && !ME.sender && ME.rprod == ME.rcons ->
-		/* End of file: was that all? */
-		assert(closed[ME.peer_epoch] && ME.rcons == total[ME.peer_epoch])
+	:: AT_END -> judge_end()
 	:: else
 	fi;
 	if
@@ -556,7 +730,8 @@ inline conn_close()
 			if
 			:: ME.flags & ABORTED
 			:: else ->
-				conn_set_flags(CLOSING);
+				ME.flags = KEPT | CLOSING;
+				conn_set_flags();
 #ifndef MUT_DRAINED
 				store(EVENT, ME.tprod);
 #ifndef MUT_H
@@ -613,6 +788,7 @@ inline link_evaluate()
 #define LOOK	8	/* ivring_channel_look() */
 #define COPY	16	/* copy_from_iter() */
 #define JOIN	32	/* ivring_link_peer_join() */
+#define SHUT	64	/* ivring_conn_shutdown() */
 
 /* What ivring_channel_look() does after it evaluated the conversation */
 inline look()
@@ -620,7 +796,7 @@ inline look()
 	if
 	:: ME.state == CONNECTED ->
 		if
-		:: ME.sender
+		:: ME.sender || ME.rx_shutdown
 		:: else -> rx_refresh()
 		fi;
 		if
@@ -637,7 +813,7 @@ inline look()
 	fi
 }
 
-#define MORE	(ME.sender && ME.sent < BYTES && ME.state == CONNECTED)
+#define MORE	(ME.sender && !ME.tx_shutdown && ME.sent < BYTES && ME.state == CONNECTED)
 
 /* The copy, without the lock */
 inline user_copy()
@@ -650,12 +826,18 @@ inline user_copy()
 	changed = 1
 }
 
+#ifdef MUT_SHUTDOWN_SENT
+#define MAY_SEND	1
+#else
+#define MAY_SEND	(!ME.tx_shutdown)
+#endif
+
 /* ivring_channel_copied() */
 inline user_publish()
 {
 	ME.copied = 0; changed = 1;
 	if
-	:: ME.state == CONNECTED ->
+	:: ME.state == CONNECTED && MAY_SEND ->
 		ME.tprod++; ME.sent++; total[ME.epoch]++;
 		store_release(PROD, ME.tprod);			/* [A] */
 #ifndef MUT_N
@@ -663,7 +845,8 @@ inline user_publish()
 		ring()
 #endif
 	:: else
-	fi
+	fi;
+	ME.sender = !ME.tx_shutdown
 }
 
 /* The other way round: the copy, without the lock, ... */
@@ -704,6 +887,9 @@ inline step()
 	:: todo & CLOSE -> conn_close()
 	:: todo == COPY && MORE -> user_copy()
 	:: todo == JOIN -> ME.absent = 0; bell[me] = 1
+#ifdef HALF
+	:: todo == SHUT -> conn_shutdown()
+#endif
 	:: else
 	fi;
 	if
@@ -747,8 +933,8 @@ inline die()
 {
 	ME.link_started = 0; ME.life = 0; ME.link_state = 0; ME.link_peer = 0;
 	ME.gone = 0; ME.absent = 0; ME.stalled = 0; ME.users = 0; ME.lingering = 0;
-	ME.started = 0; ME.flags = 0; ME.state = 0; ME.epoch = 0; ME.peer_epoch = 0;
-	ME.peer_life = 0;
+	ME.started = 0; ME.messages = 0; ME.tx_shutdown = 0; ME.rx_shutdown = 0;
+	ME.flags = 0; ME.state = 0; ME.epoch = 0; ME.peer_epoch = 0; ME.peer_life = 0;
 	ME.tprod = 0; ME.tcons = 0; ME.rprod = 0; ME.rcons = 0; ME.sent = 0;
 	ME.copied = 0; ME.got = 0; ME.sender = 0; ME.alive = 0;
 	ep = 0; fl = 0; ack = 0; tmp = 0; st = 0; life = 0; announce = 0; error = 0;
@@ -764,6 +950,7 @@ inline die()
 #endif
 #define FINISHED	(ME.state == RESET || (ME.state == PEER_CLOSED && MAY_CLOSE &&	\
 			 (ME.sender || ME.rprod == ME.rcons)) ||			\
+			 (ME.state == CONNECTED && ME.rx_shutdown && AT_END) ||		\
 			 (ME.state == CONNECTED && ME.sender && ME.sent == BYTES))
 
 proctype thread(byte me)
@@ -806,12 +993,24 @@ birth:
 				:: me == 1 -> ME.sender = 0
 #endif
 				fi;
+#ifdef MODES
+				if
+				:: ME.messages = 0
+				:: ME.messages = 1
+				fi;
+#endif
 				todo = LINK | OPEN
 			:: ME.users && !ME.copied && MORE -> todo = LOOK | COPY
 			:: ME.users && ME.sender && ME.copied -> user_publish()
 			:: ME.users && !ME.sender && !ME.copied && ME.rprod != ME.rcons &&
 			   (ME.state == CONNECTED || ME.state == PEER_CLOSED) -> user_read()
 			:: ME.users && !ME.sender && ME.copied -> user_consume(); todo = LOOK
+#ifdef HALF
+			:: ME.users && ME.sender && !ME.tx_shutdown &&
+			   (ME.state == OPENING || ME.state == CONNECTED) -> todo = SHUT
+			:: ME.users && !ME.copied && AT_END && ME.state == CONNECTED &&
+			   !ME.tx_shutdown -> judge_end(); ME.sender = 1
+#endif
 			:: ME.users && !ME.copied && FINISHED -> todo = CLOSE
 			:: ME.users && early < EARLY -> early++; todo = CLOSE
 			fi }
@@ -840,11 +1039,18 @@ birth:
 	}
 }
 
+#ifdef LATE
+#define MAY_DIE(s)	(S[s].flags != 0)
+#else
+#define MAY_DIE(s)	1
+#endif
+#define MORTAL(s)	(crashes < CRASHES && VICTIMS & (1 << (s)) && MAY_DIE(s))
+
 proctype fate()
 {
 end:	do
-	:: atomic { crashes < CRASHES && S[0].alive -> crash[0] = 1; crashes++; crashed = 1 }
-	:: atomic { crashes < CRASHES && S[1].alive -> crash[1] = 1; crashes++; crashed = 1 }
+	:: atomic { MORTAL(0) && S[0].alive -> crash[0] = 1; crashes++; crashed = 1 }
+	:: atomic { MORTAL(1) && S[1].alive -> crash[1] = 1; crashes++; crashed = 1 }
 	:: atomic { stalls < STALLS && S[0].link_state == UP ->
 		S[0].stalled = 1; stalls++; crashed = 1; tick[0] = 1 }
 	:: atomic { stalls < STALLS && S[1].link_state == UP ->
@@ -861,6 +1067,9 @@ end:	do
 #define DONE(s)		(dead[s] || S[s].round == ROUNDS)
 /* Whoever waits has nobody to wait for. */
 #define ALONE(s)	(S[s].state == OPENING && DONE(1 - s))
+/* Whoever disagrees tells the other, unless it dies before. */
+#define UNTOLD(s)	(S[s].users && S[s].started && S[s].state == OPENING &&		\
+			 refused[S[s].epoch] && !crashes)
 
 inline time_passes(s)
 {
@@ -892,6 +1101,9 @@ proctype judge()
 		assert(!told || !dead[1] || S[0].link_state == WAITING);
 		assert(dead[0] || dead[1] || !S[0].lingering);
 		assert(dead[0] || dead[1] || !S[1].lingering);
+#ifdef MODES
+		assert(!UNTOLD(0) && !UNTOLD(1));
+#endif
 		break
 	}
 	od
@@ -907,6 +1119,9 @@ init {
 		m[F(PROD, 0)] = 1; m[F(PROD, 1)] = 1;
 		m[F(CONS, 0)] = 1; m[F(CONS, 1)] = 1;
 		m[F(EVENT, 0)] = 1; m[F(EVENT, 1)] = 1;
+#ifdef HALF
+		m[F(FLAGS, 0)] = SHUTDOWN; m[F(FLAGS, 1)] = SHUTDOWN;
+#endif
 #endif
 #ifdef BUFFERED
 		run buffer(0); run buffer(1);

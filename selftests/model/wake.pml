@@ -5,7 +5,7 @@
  * What include/ivring/ring.h and kmod-core/channel.c do, access by access: the
  * producer's side has a writer and perhaps somebody else who waits for space,
  * the consumer's a reader and perhaps somebody else who waits for data. No
- * safety timer, no spinning: all rests on the wishes.
+ * tick, no spinning: all rests on the wishes.
  *
  * Memory is weaker than TSO: every store waits in a buffer of its side, one
  * place per location, and reaches memory in any order, at any later time. Only
@@ -23,6 +23,7 @@
  * -DSIZE, -DITEMS, -DRX_MIN, -DTX_MIN: ring and how much is wanted
  * -DPEEKER=n: a second waiter on the consumer's side, for n bytes
  * -DPOLLER: the reader waits in poll(2)
+ * -DUSER: the reader is a program that moves its indices itself, see kmod-core/user.c
  * -DSPACER=n: a second waiter on the producer's side, for n bytes of space
  * -DDRAINER: a second waiter there, for all to be consumed
  * -DMUT_x: what is left out
@@ -70,6 +71,21 @@ bit reader_done, writer_done, peeker_done, spacer_done;
 #define SUB(a, b)	(((a) - (b)) & 255)
 #define ADD(a, b)	(((a) + (b)) & 255)
 #define AVAIL		SUB(rprod, rcons)
+
+/*
+ * What the kernel goes by on the consumer's side. Where a program has the indices these
+ * are samples of memory: of its own index, too, which for all but the program itself is
+ * what has reached memory.
+ */
+#ifdef USER
+byte kprod = START, kcons = START, kseen = START;
+#define KPROD		kprod
+#define KCONS		kcons
+#else
+#define KPROD		rprod
+#define KCONS		rcons
+#endif
+#define KAVAIL		SUB(KPROD, KCONS)
 #define SPACE		(SIZE - SUB(tprod, tcons))
 
 #ifdef MUT_REACHED
@@ -116,7 +132,12 @@ end:	do
 }
 
 #define TX_MB	(!tx_event_pending && !prod_pending && !data_count)
-#define RX_MB	(!rx_event_pending && !cons_pending)
+#ifdef USER
+/* Who moves the index has no lock: no other's barrier waits for that. */
+#define RX_MB(me)	(!rx_event_pending && (me || !cons_pending))
+#else
+#define RX_MB(me)	(!rx_event_pending && !cons_pending)
+#endif
 
 /* ---- doorbells ---- */
 
@@ -162,11 +183,51 @@ end:	do
 
 /* ---- the consumer's side ---- */
 
-/* ivring_channel_look() for data, with the lock held */
-inline rx_look(min, arm)
+inline rx_wake()
 {
+	rx_queued[0] = 0; rx_queued[1] = 0
+}
+
+/* ivring_user_sample(), by the program's own thread or by another one */
+inline rx_sample(me, arm)
+{
+	d_step {
+#ifndef MUT_USER_OWN
+		kcons = (me -> cons : rcons);
+#endif
+		kprod = prod;					/* [B] */
+#ifndef MUT_USER_OWN
+		assert(SUB(kprod, kcons) <= SIZE);
+#endif
+#ifndef MUT_USER_SEEN
+		if
+		:: SUB(kseen, kcons) > SIZE -> kseen = kcons
+		:: else
+		fi;
+#endif
+		old = kseen;
+		if
+		:: SUB(kprod, kcons) > SUB(kseen, kcons) -> kseen = kprod
+		:: else
+		fi;
+#ifndef MUT_RX_MOVED
+		if
+		:: RX_MOVED_LOOK old != kseen && (rx_sleepers || RX_POLLED) -> rx_wake()
+		:: else
+		fi;
+#endif
+		old = 0
+	}
+}
+
+/* ivring_channel_look() for data, with the lock held */
+inline rx_look(me, min, arm)
+{
+#ifdef USER
+	rx_sample(me, arm);
+#endif
 	if
-	:: AVAIL >= min -> ready = 1
+	:: KAVAIL >= min -> ready = 1
 	:: else ->
 		if
 		:: arm ->
@@ -174,15 +235,15 @@ inline rx_look(min, arm)
 			atomic {
 				rx_event_pending = 1;
 #ifdef MUT_RX_ANY
-				rx_event_stored = ADD(rcons, min);
+				rx_event_stored = ADD(KCONS, min);
 #else
 				rx_event_stored = (rx_sleepers > 1 || POLLED ->
-					ADD(rprod, 1) : ADD(rcons, min));
+					ADD(KPROD, 1) : ADD(KCONS, min));
 #endif
 			}
 #endif
 #ifndef MUT_F
-			RX_MB;					/* [F] */
+			RX_MB(me);				/* [F] */
 #endif
 		:: else
 		fi;
@@ -191,23 +252,26 @@ inline rx_look(min, arm)
 		:: arm
 		:: else ->
 #endif
+#ifdef USER
+		rx_sample(me, arm);
+#else
 		d_step {
 			old = rprod;
 			rprod = prod;				/* [B] */
 			assert(SUB(rprod, rcons) <= SIZE);
 #ifndef MUT_RX_MOVED
 			if
-			:: RX_MOVED_LOOK old != rprod && (rx_sleepers || RX_POLLED) ->
-				rx_queued[0] = 0; rx_queued[1] = 0
+			:: RX_MOVED_LOOK old != rprod && (rx_sleepers || RX_POLLED) -> rx_wake()
 			:: else
 			fi;
 #endif
 			old = 0
 		}
+#endif
 #ifdef MUT_RX_LOOK
 		fi;
 #endif
-		ready = (AVAIL >= min -> 1 : 0)
+		ready = (KAVAIL >= min -> 1 : 0)
 	fi
 }
 
@@ -215,21 +279,21 @@ inline rx_look(min, arm)
 inline rx_wait(me, min)
 {
 	atomic { !rx_lock -> rx_lock = 1 };
-	rx_look(min, 0);
+	rx_look(me, min, 0);
 	rx_lock = 0;
 	do
 	:: ready -> ready = 0; break
 	:: else ->
 #ifdef MUT_RX_PREPARE
 		atomic { !rx_lock -> rx_lock = 1; rx_sleepers = rx_sleepers + COUNTED(me) };
-		rx_look(min, 1);
+		rx_look(me, min, 1);
 		rx_lock = 0;
 		rx_queued[me] = 1;
 #else
 		atomic { !rx_lock -> rx_sleepers = rx_sleepers + COUNTED(me) };
 		rx_queued[me] = 1;
 		atomic { !rx_lock -> rx_lock = 1 };
-		rx_look(min, 1);
+		rx_look(me, min, 1);
 		rx_lock = 0;
 #endif
 		if
@@ -242,7 +306,7 @@ inline rx_wait(me, min)
 		};
 		if
 		:: ready
-		:: else -> rx_look(min, 0)
+		:: else -> rx_look(me, min, 0)
 		fi;
 		rx_lock = 0
 	od
@@ -258,7 +322,7 @@ inline rx_publish(n)
 		cons_stored = rcons				/* [C] */
 	}
 #ifndef MUT_G
-	RX_MB;							/* [G] */
+	RX_MB(0);						/* [G] */
 #endif
 	d_step {
 		if
@@ -268,6 +332,9 @@ inline rx_publish(n)
 		old = 0
 	}
 }
+
+/* What there is to come may be less. */
+#define READER_MIN	(ITEMS - SUB(rcons, START) < RX_MIN -> ITEMS - SUB(rcons, START) : RX_MIN)
 
 proctype reader()
 {
@@ -280,7 +347,15 @@ proctype reader()
 #ifdef MUT_B
 		v = data[rcons % SIZE];
 #endif
-		rx_wait(0, (ITEMS - SUB(rcons, START) < RX_MIN -> ITEMS - SUB(rcons, START) : RX_MIN));
+#ifdef USER
+		/* It looks for itself, and asks the kernel when there is nothing. */
+		do
+		:: atomic { rprod = prod; if :: AVAIL >= READER_MIN -> break :: else fi }; /* [B] */
+			rx_wait(0, READER_MIN)
+		od;
+#else
+		rx_wait(0, READER_MIN);
+#endif
 		if
 		:: n = 1
 		:: AVAIL > 1 -> n = AVAIL
@@ -303,12 +378,17 @@ proctype reader()
 #ifdef MUT_C
 		n = 1;
 #endif
+#ifdef USER
+		rx_publish(n);
+		atomic { n = 0; v = 0 }
+#else
 		atomic { !rx_lock -> rx_lock = 1 };
 		rx_publish(n);
 #ifdef MUT_C
 		assert(data[SUB(rcons, 1) % SIZE] == SUB(rcons, 1));
 #endif
 		atomic { rx_lock = 0; n = 0; v = 0 }
+#endif
 	od;
 	reader_done = 1
 }
