@@ -30,8 +30,8 @@ clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -
 		-name '*.order' -o -name '.*.cmd' \) -delete; rm -f Module.symvers modules.order .*.cmd
 in_lab = IVRING_KVER=$(LAB_KVER)
 
-.PHONY: all modules tools selftests demo check check-native check-lab lab bench-ring install uninstall \
-	clean help
+.PHONY: all modules tools selftests demo check check-native check-lab check-debug lab bench-ring \
+	install uninstall clean help
 .DEFAULT_GOAL := all
 
 all: deps-tools-modules	## the modules and the tool
@@ -43,24 +43,28 @@ modules: deps-modules	## ivring.ko, ivring_host.ko, ivring_guest.ko, ivring_loop
 tools: deps-tools	## build/tools/ivring
 	@$(MAKE) build-tools
 
-selftests: deps-tools	## the test programs
+selftests: deps-tools-test	## the test programs
 	@$(MAKE) build-selftests
 
 demo: deps-tools-modules-lab	## push a file host -> guest -> host through the ring, in the lab
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
 	@$(in_lab) $(LAB) run -p -t 600 selftests/demo.sh && echo "demo: ok"
 
-check: deps-tools-modules-lab-check-proof-bench	## every test
+check: deps-tools-modules-lab-test-check-proof-bench-debug	## every test
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
-	@$(in_lab) selftests/run native lab
+	@$(in_lab) selftests/run native lab debug
 
 check-native: deps-tools-modules-check-proof-bench	## the tests that need no VM
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run native
 
-check-lab: deps-tools-modules-lab	## the tests in the lab
+check-lab: deps-tools-modules-lab-test	## the tests in the lab
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run lab
+
+check-debug: deps-tools-modules-lab-debug	## the tests under kernels that check themselves (slow)
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
+	@$(in_lab) selftests/run check-debug
 
 lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, linked
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
