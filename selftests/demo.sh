@@ -86,7 +86,7 @@ printf 'host:  %5d doorbells rung, %5d interrupts taken\n' "${cost[0]}" "${cost[
 printf 'guest: %5d doorbells rung, %5d interrupts taken\n' "${cost[1]}" "${cost[3]}"
 printf 'both:  %5d per GiB\n' \
 	$(((cost[0] + cost[1] + cost[2] + cost[3]) * 1024 / (2 * SIZE_MB)))
-echo "wake-ups rescued by the safety timer: host $(rescued_total), guest $(guest_rescued_total)"
+echo "wake-ups that no doorbell brought: host $(rescued_total), guest $(guest_rescued_total)"
 none_rescued || {
 	echo "demo: wake-ups were lost" >&2
 	exit 1

@@ -2,9 +2,15 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -20,6 +26,11 @@
 #define RETRY_FIRST_MS		10
 #define RETRY_MAX_MS		1000
 #define RETRY_FORGIVE_MS	10000
+/* How long a conversation may take to end when asked to. */
+#define END_TIMEOUT_SEC		3
+/* So many transfers at once, and then so often, as each has its lines in the log. */
+#define PACE_BURST		1000
+#define PACE_INTERVAL_NS	(10 * NSEC_PER_MSEC)
 /* Of one transfer: the rest is only counted. */
 #define LOG_FAILURES_MAX	10
 
@@ -29,6 +40,8 @@ struct session {
 	const struct agent *a;
 	struct conv c;
 	struct request request;
+	char asked[PATH_MAX];		/* the path, as the client wrote it */
+	const struct root *root;
 	struct receiver receiver;
 	struct sender sender;
 	struct send_options send;
@@ -56,6 +69,21 @@ static void on_failed(struct watcher *w, const struct status *why, uint64_t numb
 		log_line("agent: %s: %s", s->a->label, why->text);
 }
 
+static void on_resent(struct watcher *w, uint64_t bytes)
+{
+	struct session *s = (struct session *)w;
+
+	s->tally.resent++;
+	s->tally.resent_bytes += bytes;
+}
+
+static void on_kept(struct watcher *w, uint64_t bytes)
+{
+	struct session *s = (struct session *)w;
+
+	s->tally.kept += bytes;
+}
+
 static void log_transfer(struct session *s, const char *verb)
 {
 	bool single = s->tally.files == 1 && !s->tally.dirs;
@@ -63,7 +91,7 @@ static void log_transfer(struct session *s, const char *verb)
 
 	tally_text(&s->tally, text);
 	log_line("agent: %s: %s %s%s%s: %s", s->a->label, verb,
-		 printable_cut(s->request.path[0] ? s->request.path : "/"),
+		 printable_cut(s->asked[0] ? s->asked : "/"),
 		 single ? " as " : "", single ? printable_cut(s->name) : "", text);
 }
 
@@ -71,9 +99,11 @@ static int agent_put(struct session *s, struct status *st)
 {
 	int ret;
 
-	if (s->a->read_only)
-		return status_set(st, STATUS_REFUSED, "the agent is read-only");
-	recv_init(&s->receiver, &s->c, &s->a->root, &s->a->recv, &s->watcher);
+	if (s->root->no_push)
+		return status_set(st, STATUS_REFUSED, "the agent serves this read-only");
+	recv_init(&s->receiver, &s->c, &s->root->dir, &s->a->recv, &s->watcher);
+	/* By the hashes of more and more of a file, one would read it byte by byte. */
+	s->receiver.blind = s->root->no_pull;
 	ret = recv_begin(&s->receiver, &s->request, st);
 	if (ret)
 		return ret;
@@ -92,15 +122,18 @@ static int agent_get(struct session *s, struct status *st)
 	struct send_totals totals = { 0 };
 	int ret;
 
-	if (s->a->write_only)
-		return status_set(st, STATUS_REFUSED, "the agent is write-only");
-	ret = send_measure(&s->a->root, s->request.path, &totals, st);
+	if (s->root->no_pull)
+		return status_set(st, STATUS_REFUSED, "the agent serves this write-only");
+	ret = send_measure(&s->root->dir, s->request.path, &totals, st);
+	if (!ret)
+		ret = recv_check_quota(&s->a->recv, totals.entries, totals.data_bytes, st);
 	if (ret)
 		return ret;
 	if (s->request.hash != HASH_FASTEST && !hash_known(s->request.hash))
 		return status_set(st, STATUS_FAIL, "the agent has no library for that --hash");
 	s->send = (struct send_options){
 		.chunk = s->a->chunk, .keep = s->request.keep, .hash = s->request.hash,
+		.rate = s->request.rate, .flags = s->request.flags,
 	};
 	arg[0] = totals.tree ? BEGIN_F_TREE : 0;
 	arg[1] = totals.entries;
@@ -109,13 +142,28 @@ static int agent_get(struct session *s, struct status *st)
 	send_init(&s->sender, &s->c, &s->send, &s->watcher);
 	ret = conv_put(&s->c, FRAME_BEGIN, arg, NULL, 0, st);
 	if (!ret)
-		ret = send_path(&s->sender, &s->a->root, s->request.path, st);
+		ret = send_path(&s->sender, &s->root->dir, s->request.path, st);
 	if (!ret)
 		ret = send_finish(&s->sender, st);
 	send_free(&s->sender);
 	if (!ret)
 		log_transfer(s, "sent");
 	return ret;
+}
+
+/* Sleeps when requests come faster than they may. */
+static void keep_pace(struct agent_pace *pace)
+{
+	int64_t now = now_ns(), earliest = now - PACE_BURST * PACE_INTERVAL_NS;
+
+	if (!pace)
+		return;
+	/* Another process may have left there whatever it liked. */
+	if (pace->next_ns < earliest || pace->next_ns > now + NSEC_PER_SEC)
+		pace->next_ns = earliest;
+	pace->next_ns += PACE_INTERVAL_NS;
+	if (pace->next_ns > now)
+		poll(NULL, 0, (pace->next_ns - now) / NSEC_PER_MSEC);
 }
 
 static int agent_request(struct session *s, struct status *st)
@@ -131,12 +179,19 @@ static int agent_request(struct session *s, struct status *st)
 	ret = conv_take_request(&s->c, &f, &s->request, st);
 	if (ret)
 		return ret;
+	keep_pace(s->a->pace);
 	tally_start(&s->tally);
 	s->told = 0;
-	ret = f.type == FRAME_PUT ? agent_put(s, st) : agent_get(s, st);
+	s->receiver.first_code = s->sender.first_code = 0;
+	strcpy(s->asked, s->request.path);
+	s->root = roots_find(&s->a->roots, s->request.path, st);
+	if (!s->root)
+		ret = -st->code;
+	else
+		ret = f.type == FRAME_PUT ? agent_put(s, st) : agent_get(s, st);
 	if (ret)
 		log_line("agent: %s: %s of %s failed: %s", s->a->label,
-			 f.type == FRAME_PUT ? "push" : "pull", printable_cut(s->request.path),
+			 f.type == FRAME_PUT ? "push" : "pull", printable_cut(s->asked),
 			 st->text);
 	return ret;
 }
@@ -170,7 +225,8 @@ int agent_converse(const struct agent *a, struct ivring_chan *ch)
 
 	if (!s)
 		return -STATUS_FAIL;
-	s->watcher = (struct watcher){ .done = on_done, .failed = on_failed };
+	s->watcher = (struct watcher){ .done = on_done, .failed = on_failed, .resent = on_resent,
+					 .kept = on_kept };
 	s->a = a;
 	ch->timeout_ms = a->timeout_ms;
 	ret = conv_start(&s->c, ch, HELLO_TIMEOUT_MS, &st);
@@ -201,23 +257,112 @@ static bool open_failed(const struct agent *a, int err, int *last)
 	return status_access(-err, STATUS_OK) == STATUS_OK;
 }
 
-/* One conversation, from the wait for a client to the end. Negative errno when there was none. */
-static int serve_one(struct agent *a, unsigned int link, unsigned int channel, int *result)
+int agent_become_user(const struct agent *a)
+{
+	/* Groups first: they take the right that goes with the user. */
+	if (!a->user || (geteuid() == a->uid && geteuid()))
+		return 0;
+	return initgroups(a->user, a->gid) || setgid(a->gid) || setuid(a->uid) ? -errno : 0;
+}
+
+/* What the process of a conversation leaves behind, also for the next one. */
+struct outcome {
+	struct agent_pace pace;
+	int err;			/* why there was no conversation, or zero */
+	int result;
+	bool done;
+};
+
+/* The device is opened with the rights that the agent was started with; no peer has a say yet. */
+static void serve_client(struct agent *a, unsigned int link, unsigned int channel,
+			 struct outcome *o, pid_t parent)
 {
 	struct ivring_chan ch;
-	int ret;
 
-	ret = ivring_chan_open(&ch, link, channel);
-	if (ret)
-		return ret;
-	/* Nothing is half done now: a signal may end the process on the spot. */
-	stop_set_idle(true);
-	ret = ivring_chan_connect(&ch, -1);
-	stop_set_idle(false);
-	if (!ret)
-		*result = agent_converse(a, &ch);
-	ivring_chan_close(&ch);
-	return ret;
+	o->err = ivring_chan_open(&ch, link, channel);
+	if (!o->err && agent_become_user(a)) {
+		log_line("agent: %s: cannot become user %s: %s", a->label, a->user, strerror(errno));
+		_exit(STATUS_ACCESS);
+	}
+	/* Only now, as a change of the user would have taken it back. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
+	if (!o->err) {
+		/* Nothing is half done now: a signal may end the process on the spot. */
+		stop_set_idle(true);
+		o->err = ivring_chan_connect(&ch, -1);
+		stop_set_idle(false);
+		if (!o->err)
+			o->result = agent_converse(a, &ch);
+		ivring_chan_close(&ch);
+	}
+	o->done = true;
+}
+
+static void run_client(struct agent *a, unsigned int link, unsigned int channel,
+		       struct outcome *o, pid_t parent, const sigset_t *unblocked)
+{
+	stop_install();
+	sigprocmask(SIG_SETMASK, unblocked, NULL);
+	serve_client(a, link, channel, o, parent);
+	_exit(0);
+}
+
+/* Waits for the end of the process, and ends it when this one is to end. */
+static int await_client(pid_t pid, const sigset_t *signals)
+{
+	static const struct timespec grace = { .tv_sec = END_TIMEOUT_SEC };
+	int signum, status = 0;
+
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		signum = sigtimedwait(signals, NULL, stop_signal ? &grace : NULL);
+		if (signum == SIGCHLD)
+			continue;
+		if (signum > 0)
+			stop_signal = signum;
+		else if (errno == EINTR)
+			continue;
+		kill(pid, signum > 0 ? SIGTERM : SIGKILL);
+	}
+	return status;
+}
+
+/*
+ * One conversation, from the wait for a client to the end, in a process of its own: that
+ * gives up all it does not need, and takes whatever a client has done to it along.
+ * Negative errno when there was none.
+ */
+static int serve_one(struct agent *a, unsigned int link, unsigned int channel,
+		     struct outcome *o, int *result)
+{
+	sigset_t signals, old;
+	pid_t parent = getpid(), pid;
+	int status;
+
+	stop_signals(&signals);
+	sigprocmask(SIG_BLOCK, &signals, &old);
+	o->err = o->result = 0;
+	o->done = false;
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		run_client(a, link, channel, o, parent, &old);
+	status = pid < 0 ? 0 : await_client(pid, &signals);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return -EAGAIN;
+	*result = o->result;
+	if (o->done || stop_signal)
+		return o->err;
+	if (WIFSIGNALED(status)) {
+		log_line("agent: %s: the process of a conversation was ended by signal %d", a->label,
+			 WTERMSIG(status));
+		*result = -STATUS_FAIL;
+		return 0;
+	}
+	*result = -WEXITSTATUS(status);
+	return *result ? 0 : -EINTR;
 }
 
 static void agent_pause(int *pause_ms, int64_t *last_ns)
@@ -235,6 +380,7 @@ int agent_serve_link(struct agent *a, unsigned int link)
 {
 	int ret, result = 0, pause_ms = 0, last = 0;
 	struct ivring_link_info info;
+	struct outcome *outcome;
 	unsigned int channel;
 	int64_t last_ns = 0;
 
@@ -243,11 +389,16 @@ int agent_serve_link(struct agent *a, unsigned int link)
 		log_line("agent: ivring%u: cannot look at the link: %s", link, strerror(-ret));
 		return status_access(-ret, STATUS_NO_LINK);
 	}
+	outcome = mmap(NULL, sizeof(*outcome), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (outcome == MAP_FAILED)
+		return STATUS_FAIL;
 	a->label = info.label;
+	a->pace = &outcome->pace;
 	channel = client_channel(&info, 1 - info.side);
 	log_line("agent: %s: serving ivring%uc%u", a->label, link, channel);
 	while (!stop_signal) {
-		ret = serve_one(a, link, channel, &result);
+		ret = serve_one(a, link, channel, outcome, &result);
 		if (!ret) {
 			last = 0;
 			if (a->once)

@@ -5,22 +5,33 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
-#include "path.h"
 #include "proto.h"
 #include "recv.h"
+#include "roots.h"
 #include "send.h"
 
+/* What keeps a client that asks on and on from filling the log; shared by processes. */
+struct agent_pace {
+	int64_t next_ns;
+};
+
 struct agent {
-	struct path_root root;
-	bool read_only;
-	bool write_only;
+	struct roots roots;
 	bool once;
 	int timeout_ms;
 	uint32_t chunk;
 	struct recv_options recv;	/* for what is received */
+	const char *user;		/* whose rights a conversation has; NULL: as started */
+	uid_t uid;
+	gid_t gid;
+	struct agent_pace *pace;	/* may be NULL */
 	const char *label;		/* of the link, for log lines */
 };
+
+/* 0 or -errno. */
+int agent_become_user(const struct agent *a);
 
 /* Answers requests until the peer closes or something fails; what fails is logged. */
 int agent_converse(const struct agent *a, struct ivring_chan *ch);

@@ -203,8 +203,9 @@ int attr_apply_at(int dirfd, const char *name, const struct entry *e, uint32_t k
 	if (keep & KEEP_OWNER && fchownat(dirfd, name, find_user(e->user, e->uid),
 					  find_group(e->group, e->gid), AT_SYMLINK_NOFOLLOW))
 		return status_errno(st, STATUS_IO, errno, "cannot set the owner");
-	/* The name is a temporary one that nobody replaces by a link; links have no mode. */
-	if (!S_ISLNK(e->mode) && fchmodat(dirfd, name, attr_mode(e, keep, umask), 0) &&
+	/* Links have no mode; one that somebody put in the way is not followed. */
+	if (!S_ISLNK(e->mode) &&
+	    fchmodat(dirfd, name, attr_mode(e, keep, umask), AT_SYMLINK_NOFOLLOW) &&
 	    !is_no_such_attribute(errno))
 		return status_errno(st, STATUS_IO, errno, "cannot set the mode");
 	entry_times(e, times);

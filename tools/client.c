@@ -10,6 +10,9 @@
 #include "util.h"
 
 #define BUSY_POLL_FIRST_MS	5
+/* Between attempts, doubled each time */
+#define RETRY_FIRST_MS		250
+#define RETRY_MAX_MS		30000
 #define BUSY_POLL_MAX_MS	200
 
 const char client_usage[] =
@@ -27,6 +30,14 @@ const char client_usage[] =
 "      --connect-timeout SEC  how long to wait for the agent's answer (5)\n"
 "      --chunk SIZE           bytes per frame (512K)\n"
 "      --fsync[=none|file|end] have all on stable storage: file by file, or at the end\n"
+"      --bwlimit RATE         at most RATE bytes a second\n"
+"      --min-free SIZE        leave SIZE free at the destination\n"
+"      --io buffered|direct|drop-cache  how files are read and written, on both sides\n"
+"      --retry N              after a failure that may pass, try up to N times more\n"
+"      --resume, --partial    keep what has arrived of a file when a transfer is cut short,\n"
+"                             and go on from there if that is still right\n"
+"  -n, --dry-run              say what would be copied, and copy nothing\n"
+"      --manifest FILE        write hash, size and path of each file there, for ivring verify\n"
 "      --progress             show progress even if stderr is no terminal\n"
 "  -v, --verbose              tell of each file in a tree\n"
 "  -q, --quiet                no progress, no summary\n"
@@ -47,6 +58,12 @@ enum {
 	OPT_SETID,
 	OPT_JSON,
 	OPT_HASH,
+	OPT_MANIFEST,
+	OPT_BWLIMIT,
+	OPT_MIN_FREE,
+	OPT_IO,
+	OPT_RETRY,
+	OPT_RESUME,
 };
 
 static const struct option client_longopts[] = {
@@ -63,6 +80,14 @@ static const struct option client_longopts[] = {
 	{ "connect-timeout", required_argument, NULL, OPT_CONNECT_TIMEOUT },
 	{ "chunk", required_argument, NULL, OPT_CHUNK },
 	{ "fsync", optional_argument, NULL, OPT_FSYNC },
+	{ "bwlimit", required_argument, NULL, OPT_BWLIMIT },
+	{ "min-free", required_argument, NULL, OPT_MIN_FREE },
+	{ "io", required_argument, NULL, OPT_IO },
+	{ "retry", required_argument, NULL, OPT_RETRY },
+	{ "resume", no_argument, NULL, OPT_RESUME },
+	{ "partial", no_argument, NULL, OPT_RESUME },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "manifest", required_argument, NULL, OPT_MANIFEST },
 	{ "progress", no_argument, NULL, OPT_PROGRESS },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -119,6 +144,43 @@ static bool apply_fsync(struct client_options *o)
 	return o->sync || !strcmp(optarg, "none");
 }
 
+static bool apply_io(struct client_options *o)
+{
+	o->send.flags &= ~(REQUEST_F_DIRECT | REQUEST_F_DROP_CACHE);
+	o->send.flags |= !strcmp(optarg, "direct") ? REQUEST_F_DIRECT :
+			 !strcmp(optarg, "drop-cache") ? REQUEST_F_DROP_CACHE : 0;
+	return o->send.flags & (REQUEST_F_DIRECT | REQUEST_F_DROP_CACHE) ||
+	       !strcmp(optarg, "buffered");
+}
+
+static bool apply_limits(int opt, struct client_options *o)
+{
+	uint64_t retries;
+
+	switch (opt) {
+	case OPT_BWLIMIT:
+		return parse_size(optarg, &o->send.rate) &&
+		       (!o->send.rate || o->send.rate >= REQUEST_RATE_MIN);
+	case OPT_MIN_FREE:
+		return parse_size(optarg, &o->min_free) && o->min_free <= INT64_MAX;
+	case OPT_IO:
+		return apply_io(o);
+	case OPT_RETRY:
+		if (!parse_number(optarg, UINT16_MAX, &retries))
+			return false;
+		o->retries = retries;
+		return true;
+	case OPT_RESUME:
+		o->send.flags |= REQUEST_F_RESUME;
+		return true;
+	case 'n':
+		o->send.flags |= REQUEST_F_DRY_RUN;
+		o->report.verbose = true;
+		return true;
+	}
+	return false;
+}
+
 static bool apply_option(int opt, struct client_options *o)
 {
 	uint32_t keep = keep_of_option(opt);
@@ -139,6 +201,9 @@ static bool apply_option(int opt, struct client_options *o)
 		return send_parse_chunk(optarg, &o->send.chunk);
 	case OPT_FSYNC:
 		return apply_fsync(o);
+	case OPT_MANIFEST:
+		o->manifest = optarg;
+		return *optarg;
 	case OPT_PROGRESS:
 		o->report.progress = true;
 		return true;
@@ -152,31 +217,61 @@ static bool apply_option(int opt, struct client_options *o)
 		o->report.quiet = true;
 		return true;
 	}
-	return false;
+	return apply_limits(opt, o);
+}
+
+static void print_usage(FILE *to, const char *usage, const struct client_extra *extra)
+{
+	fprintf(to, "%s%s%s", usage, extra ? extra->usage : "", client_usage);
 }
 
 int client_parse_options(int argc, char **argv, const char *usage, struct client_options *o)
 {
+	return client_parse_more(argc, argv, usage, o, NULL);
+}
+
+int client_parse_more(int argc, char **argv, const char *usage, struct client_options *o,
+		      const struct client_extra *extra)
+{
+	struct option all[2 * ARRAY_SIZE(client_longopts)] = { 0 };
 	bool terminal = isatty(STDERR_FILENO);
+	size_t i;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "at:vqh", client_longopts, NULL)) != -1) {
+	memcpy(all, client_longopts, sizeof(client_longopts));
+	for (i = 0; extra && extra->longopts[i].name; i++)
+		all[ARRAY_SIZE(client_longopts) - 1 + i] = extra->longopts[i];
+	while ((opt = getopt_long(argc, argv, "at:nvqh", all, NULL)) != -1) {
 		if (opt == 'h') {
-			fputs(usage, stdout);
-			fputs(client_usage, stdout);
+			print_usage(stdout, usage, extra);
 			return -1;
 		}
-		if (opt != '?' && apply_option(opt, o))
+		if (opt >= CLIENT_OPT_EXTRA ? extra->apply(opt, extra->arg) :
+		    opt != '?' && apply_option(opt, o))
 			continue;
-		complain_option(argv[0], client_longopts, opt);
-		fputs(usage, stderr);
-		fputs(client_usage, stderr);
+		complain_option(argv[0], all, opt);
+		print_usage(stderr, usage, extra);
 		return STATUS_USAGE;
 	}
 	if (o->send.hash != HASH_FASTEST && !hash_known(o->send.hash)) {
 		complain("%s: this side has no library for that --hash", argv[0]);
 		return STATUS_USAGE;
 	}
+	if (o->send.flags & REQUEST_F_RESUME && o->send.hash == HASH_NONE) {
+		complain("%s: --resume needs a --hash", argv[0]);
+		return STATUS_USAGE;
+	}
+	if (o->manifest && o->send.hash == HASH_NONE) {
+		complain("%s: --manifest needs a --hash", argv[0]);
+		return STATUS_USAGE;
+	}
+	if (o->manifest && o->send.flags & REQUEST_F_DRY_RUN) {
+		complain("%s: a --dry-run has nothing for a --manifest", argv[0]);
+		return STATUS_USAGE;
+	}
+	/* What is kept is not to depend on the machine that wrote it. */
+	if (o->manifest && o->send.hash == HASH_FASTEST)
+		o->send.hash = HASH_PLAIN;
 	if (terminal && !o->report.json)
 		o->report.progress = true;
 	if (o->report.quiet)
@@ -228,6 +323,10 @@ static int check_link(const struct client *cl, const char *name, struct status *
 		return status_set(st, STATUS_PEER_GONE,
 				  "the peer on link %s has stopped: is the VM paused or hung?",
 				  name);
+	case IVRING_LINK_SPLIT:
+		return status_set(st, STATUS_PEER_GONE,
+				  "the memory of link %s is not shared any more, somebody punched "
+				  "a hole into it: restart `ivring serve` and the VM", name);
 	case IVRING_LINK_DEAD:
 		return status_set(st, STATUS_NO_LINK, "link %s was removed", name);
 	}
@@ -323,4 +422,37 @@ bool client_may_go_on(int code)
 {
 	return code == STATUS_SOURCE || code == STATUS_NOT_REGULAR || code == STATUS_CHANGED ||
 	       code == STATUS_CONTENT || code == STATUS_REFUSED;
+}
+
+/* Whether the same may well succeed a moment later. */
+static bool may_pass(int code, unsigned int tried)
+{
+	switch (code) {
+	case STATUS_NO_PEER:
+	case STATUS_NO_AGENT:
+	case STATUS_PEER_GONE:
+	case STATUS_TIMEOUT:
+	case STATUS_BUSY:
+	/* Damage to what is no content */
+	case STATUS_CONTENT:
+	case STATUS_PROTOCOL:
+		return true;
+	case STATUS_NO_LINK:
+		/* One that was there may come back. */
+		return tried;
+	}
+	return false;
+}
+
+bool client_retry(const struct client_options *o, struct report *r, const struct status *why)
+{
+	int64_t pause_ms = RETRY_FIRST_MS << min_u64(r->tally.retries, 16), until;
+
+	if (stop_signal || r->tally.retries >= o->retries || !may_pass(why->code, r->tally.retries))
+		return false;
+	pause_ms = min_u64(pause_ms, RETRY_MAX_MS);
+	report_retry(r, why, pause_ms / 1000.0);
+	for (until = now_ns() + pause_ms * NSEC_PER_MSEC; now_ns() < until && !stop_signal; )
+		poll(NULL, 0, (until - now_ns()) / NSEC_PER_MSEC + 1);
+	return !stop_signal;
 }

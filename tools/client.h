@@ -22,6 +22,9 @@ struct client_options {
 	uint32_t sync;			/* REQUEST_F_SYNC_* or zero */
 	struct send_options send;	/* what is kept counts for pull, too */
 	struct report_options report;
+	uint64_t min_free;
+	unsigned int retries;
+	const char *manifest;		/* NULL: none is wanted */
 };
 
 #define CLIENT_OPTIONS_DEFAULT	{					\
@@ -38,6 +41,20 @@ extern const char client_usage[];
  * nothing to do. @usage comes before what tells of the options.
  */
 int client_parse_options(int argc, char **argv, const char *usage, struct client_options *o);
+
+/* Options that one command has besides. */
+struct client_extra {
+	const struct option *longopts;	/* numbers from CLIENT_OPT_EXTRA on */
+	const char *usage;
+	/* False: the value is impossible. */
+	bool (*apply)(int opt, void *arg);
+	void *arg;
+};
+
+#define CLIENT_OPT_EXTRA	1024
+
+int client_parse_more(int argc, char **argv, const char *usage, struct client_options *o,
+		      const struct client_extra *extra);
 
 struct client {
 	const struct client_options *options;
@@ -58,6 +75,12 @@ void client_close(struct client *cl);
 
 /* Faults of one file; those of the link would only repeat themselves with the next. */
 bool client_may_go_on(int code);
+
+/*
+ * After a conversation that failed: whether another one is to be tried. Waits for
+ * longer each time, and says so.
+ */
+bool client_retry(const struct client_options *o, struct report *r, const struct status *why);
 
 /* The channel that clients on @side of a link use. */
 unsigned int client_channel(const struct ivring_link_info *link, unsigned int side);

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +34,18 @@
 static const char usage[] =
 "Usage: ivring agent [OPTION...]\n"
 "Answers push and pull of the other side: on all links there are or will be.\n\n"
-"  -r, --root DIR     the directory that is served; nothing outside of it can be\n"
-"                     reached (the current directory)\n"
+"  -r, --root [NAME=]DIR[:ro|wo|rw]\n"
+"                     a directory that is served: only for pulls, only for pushes, or for\n"
+"                     both; nothing outside of it can be reached. Of several, each has a\n"
+"                     NAME, with which clients' paths begin\n"
 "  -l, --link LINK    only this link; may be given several times\n"
-"      --read-only    refuse push\n"
+"      --read-only    refuse push, whatever the root\n"
 "      --write-only   refuse pull\n"
 "      --allow-devices  let pushes make device nodes\n"
 "      --allow-setid  let pushes keep set-id bits and capabilities\n"
+"      --max-bytes SIZE  most content of one transfer, holes not counted\n"
+"      --max-files N  most files, directories and other names of one transfer\n"
+"      --user NAME    work with the rights of that user\n"
 "      --once         end after one conversation, with its exit code\n"
 "  -t, --timeout SEC  end a conversation when nothing moves for SEC (30)\n"
 "      --chunk SIZE   bytes per frame when sending (512K)\n"
@@ -52,6 +58,9 @@ enum {
 	OPT_CHUNK,
 	OPT_ALLOW_DEVICES,
 	OPT_ALLOW_SETID,
+	OPT_USER,
+	OPT_MAX_BYTES,
+	OPT_MAX_FILES,
 };
 
 static const struct option longopts[] = {
@@ -64,6 +73,9 @@ static const struct option longopts[] = {
 	{ "chunk", required_argument, NULL, OPT_CHUNK },
 	{ "allow-devices", no_argument, NULL, OPT_ALLOW_DEVICES },
 	{ "allow-setid", no_argument, NULL, OPT_ALLOW_SETID },
+	{ "user", required_argument, NULL, OPT_USER },
+	{ "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
+	{ "max-files", required_argument, NULL, OPT_MAX_FILES },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -76,7 +88,8 @@ struct child {
 
 struct supervisor {
 	struct agent agent;
-	const char *root;
+	bool read_only;
+	bool write_only;
 	const char *wanted[CHILDREN_MAX];
 	size_t wanted_count;
 	struct child children[CHILDREN_MAX];
@@ -86,22 +99,47 @@ struct supervisor {
 	int watch_fd;
 };
 
+static bool apply_root(struct supervisor *s)
+{
+	struct status st;
+
+	if (!roots_add(&s->agent.roots, optarg, &st))
+		return true;
+	complain("agent: %s", st.text);
+	return false;
+}
+
+static bool apply_user(struct supervisor *s)
+{
+	const struct passwd *pw = getpwnam(optarg);
+
+	if (!pw)
+		return false;
+	if (geteuid() && geteuid() != pw->pw_uid) {
+		complain("agent: only root can become another user");
+		return false;
+	}
+	s->agent.user = optarg;
+	s->agent.uid = pw->pw_uid;
+	s->agent.gid = pw->pw_gid;
+	return true;
+}
+
 static bool apply_option(struct supervisor *s, int opt)
 {
 	switch (opt) {
 	case 'r':
-		s->root = optarg;
-		return true;
+		return apply_root(s);
 	case 'l':
 		if (s->wanted_count == CHILDREN_MAX)
 			return false;
 		s->wanted[s->wanted_count++] = optarg;
 		return true;
 	case OPT_READ_ONLY:
-		s->agent.read_only = true;
+		s->read_only = true;
 		return true;
 	case OPT_WRITE_ONLY:
-		s->agent.write_only = true;
+		s->write_only = true;
 		return true;
 	case OPT_ONCE:
 		s->agent.once = true;
@@ -114,6 +152,13 @@ static bool apply_option(struct supervisor *s, int opt)
 	case OPT_ALLOW_SETID:
 		s->agent.recv.allowed |= KEEP_SETID;
 		return true;
+	case OPT_USER:
+		return apply_user(s);
+	case OPT_MAX_BYTES:
+		return parse_size(optarg, &s->agent.recv.max_bytes) && s->agent.recv.max_bytes;
+	case OPT_MAX_FILES:
+		return parse_number(optarg, UINT64_MAX, &s->agent.recv.max_files) &&
+		       s->agent.recv.max_files;
 	case OPT_CHUNK:
 		return send_parse_chunk(optarg, &s->agent.chunk);
 	}
@@ -135,25 +180,42 @@ static int parse_options(struct supervisor *s, int argc, char **argv)
 		fputs(usage, stderr);
 		return STATUS_USAGE;
 	}
-	if (optind == argc && !(s->agent.read_only && s->agent.write_only))
+	if (optind == argc)
 		return 0;
-	complain("agent: %s", optind < argc ? "takes no arguments besides options" :
-		 "--read-only and --write-only together allow nothing");
+	complain("agent: takes no arguments besides options");
 	return STATUS_USAGE;
 }
 
-static int open_root(struct supervisor *s, struct status *st)
+/* What holds for all of them, on top of what each one says. */
+static int restrict_roots(struct supervisor *s, struct status *st)
 {
-	char name[PATH_MAX];
+	struct root *root;
 
-	s->agent.root.fd = open(s->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (s->agent.root.fd < 0)
-		return status_errno(st, errno == ENOENT || errno == ENOTDIR ? STATUS_USAGE :
-				    STATUS_FAIL, errno, "cannot serve --root %s",
-				    printable(s->root));
-	log_line("agent: root is %s%s", realpath(s->root, name) ? printable(name) : s->root,
-		 s->agent.read_only ? ", read-only" : s->agent.write_only ? ", write-only" : "");
+	for (root = s->agent.roots.list; root < s->agent.roots.list + s->agent.roots.count; root++) {
+		root->no_push |= s->read_only;
+		root->no_pull |= s->write_only;
+		if (root->no_push && root->no_pull)
+			return status_set(st, STATUS_USAGE, "read-only and write-only together "
+					  "allow nothing: --root %s", printable_cut(root->path));
+	}
 	return 0;
+}
+
+static int open_roots(struct supervisor *s, struct status *st)
+{
+	const struct root *root;
+	char path[PATH_MAX];
+	int ret;
+
+	ret = restrict_roots(s, st);
+	if (!ret)
+		ret = roots_open(&s->agent.roots, st);
+	for (root = s->agent.roots.list; !ret && root < s->agent.roots.list + s->agent.roots.count;
+	     root++)
+		log_line("agent: root %s%sis %s%s%s", root->name, root->name[0] ? " " : "",
+			 printable(realpath(root->path, path) ? path : root->path),
+			 *root_mode(root) ? ", " : "", root_mode(root));
+	return ret;
 }
 
 static void run_child(struct supervisor *s, unsigned int link, pid_t parent)
@@ -347,11 +409,7 @@ static int next_respawn(const struct supervisor *s)
 
 static int setup_events(struct supervisor *s, struct status *st)
 {
-	sigemptyset(&s->signals);
-	sigaddset(&s->signals, SIGINT);
-	sigaddset(&s->signals, SIGTERM);
-	sigaddset(&s->signals, SIGHUP);
-	sigaddset(&s->signals, SIGCHLD);
+	stop_signals(&s->signals);
 	sigprocmask(SIG_BLOCK, &s->signals, NULL);
 	s->signal_fd = signalfd(-1, &s->signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	s->watch_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -423,9 +481,7 @@ static int check_wanted(struct supervisor *s, struct status *st)
 int cmd_agent(int argc, char **argv)
 {
 	static struct supervisor s = {
-		.root = ".",
 		.agent = {
-			.root = { .fd = -1, .confined = true, .whose = "the agent's" },
 			.timeout_ms = 30000,
 			.recv = { .allowed = KEEP_ALL & ~(KEEP_DEVICES | KEEP_SETID) },
 			.chunk = SEND_CHUNK_DEFAULT,
@@ -441,7 +497,7 @@ int cmd_agent(int argc, char **argv)
 	ret = parse_options(&s, argc, argv);
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;
-	ret = open_root(&s, &st);
+	ret = open_roots(&s, &st);
 	if (!ret)
 		ret = check_wanted(&s, &st);
 	if (!ret)

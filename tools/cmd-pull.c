@@ -16,7 +16,8 @@ static const char usage[] =
 "LINK, where an agent must be running. PATH is beneath the agent's root. If DEST is a\n"
 "directory, or ends in /, everything goes into it; several of them and directories\n"
 "need that, and a directory makes it. A directory that ends in / is copied without\n"
-"its name: only what is in it. DEST - is standard output.\n\n";
+"its name: only what is in it.\n"
+"DEST - is standard output.\n\n";
 
 static const char cat_usage[] =
 "Usage: ivring cat [OPTION...] LINK:PATH...\n"
@@ -29,9 +30,11 @@ struct pull {
 	const char *command;
 	const char *dest;		/* NULL: standard output */
 	bool into_dir;
+	const char *asked;		/* the one name that may come */
 	struct request request;
 	struct receiver receiver;
 	struct report report;
+	bool broken;			/* a source's stream did not come to its end */
 };
 
 static const struct path_root local = { .fd = AT_FDCWD, .whose = "the local" };
@@ -48,6 +51,7 @@ static int pull_begin(struct pull *p, const struct frame *begin, struct status *
 	p->report.total_entries = begin->arg[1];
 	p->report.total_bytes = begin->arg[2];
 	recv_init(r, &p->client.conv, &local, &p->recv, &p->report.watcher);
+	r->asked = p->asked;
 	if (!p->dest && tree)
 		return status_set(st, STATUS_NOT_REGULAR,
 				  "is a directory, which no stream can take");
@@ -56,7 +60,9 @@ static int pull_begin(struct pull *p, const struct frame *begin, struct status *
 		return 0;
 	}
 	p->request.data_bytes = begin->arg[3];
-	p->request.flags = p->options.sync | (p->into_dir || tree ? REQUEST_F_INTO_DIR : 0) |
+	p->request.min_free = p->options.min_free;
+	p->request.flags = p->options.sync | p->options.send.flags |
+			   (p->into_dir || tree ? REQUEST_F_INTO_DIR : 0) |
 			   (tree ? REQUEST_F_MAKE_DIR : 0);
 	strcpy(p->request.path, p->dest);
 	return recv_begin(r, &p->request, st);
@@ -71,7 +77,10 @@ static int pull_stream(struct pull *p, const char *path, struct status *st)
 	memset(&p->request, 0, sizeof(p->request));
 	p->request.keep = p->options.send.keep;
 	p->request.hash = p->options.send.hash;
+	p->request.rate = p->options.send.rate;
+	p->request.flags = p->options.send.flags;
 	strcpy(p->request.path, path);
+	p->asked = path_base(path) ? path_base(path) : ".";
 	ret = conv_send_request(c, FRAME_GET, &p->request, st);
 	if (!ret)
 		ret = conv_expect(c, FRAME_BEGIN, &f, st);
@@ -110,6 +119,22 @@ static void pull_blame(const struct pull *p, const char *source, struct status *
 	snprintf(st->text, sizeof(st->text), "%.240s: %.240s", printable_cut(source), why.text);
 }
 
+/* One attempt. */
+static int pull_try(struct pull *p, const char *link, const char *path, struct status *st)
+{
+	int ret = client_open(&p->client, link, &p->options, st);
+
+	if (ret)
+		return ret;
+	ret = pull_stream(p, path, st);
+	if (ret) {
+		conv_send_error(&p->client.conv, st);
+		/* What follows an error is not defined: the next one starts afresh. */
+		client_close(&p->client);
+	}
+	return ret;
+}
+
 /* The exit code for one of the sources. */
 static int pull_source(struct pull *p, const char *source)
 {
@@ -120,18 +145,16 @@ static int pull_source(struct pull *p, const char *source)
 
 	client_split(source, link, &path);
 	report_start(&p->report, source, false, 0, 0);
-	if (strlen(path) >= PATH_MAX)
+	if (strlen(path) >= PATH_MAX) {
 		ret = status_set(&st, STATUS_USAGE, "the source's name is too long");
-	else
-		ret = client_open(&p->client, link, &p->options, &st);
-	if (!ret) {
-		ret = pull_stream(p, path, &st);
-		if (ret)
-			conv_send_error(&p->client.conv, &st);
+	} else {
+		while ((ret = pull_try(p, link, path, &st)) &&
+		       client_retry(&p->options, &p->report, &st))
+			st = (struct status){ 0 };
 	}
 	if (ret) {
+		p->broken = true;
 		pull_blame(p, source, &st);
-		/* What follows an error is not defined: the next one starts afresh. */
 		client_close(&p->client);
 	}
 	report_end(&p->report, source, &st);
@@ -160,8 +183,18 @@ static bool check_sources(const struct pull *p, int count, char **sources)
 
 static int pull_all(struct pull *p, int count, char **sources)
 {
+	struct status st = { 0 };
 	int i, ret, code = 0;
 
+	if (!p->dest && p->options.send.flags & REQUEST_F_DRY_RUN) {
+		complain("%s: a --dry-run prints no content", p->command);
+		return STATUS_USAGE;
+	}
+	/* A stream cannot be resumed, nor had twice. */
+	if (!p->dest) {
+		p->options.send.flags &= ~REQUEST_F_RESUME;
+		p->options.retries = 0;
+	}
 	p->into_dir = count > 1;
 	p->recv.umask = read_umask();
 	p->recv.allowed = KEEP_ALL;
@@ -169,6 +202,11 @@ static int pull_all(struct pull *p, int count, char **sources)
 	stop_install();
 	files_raise_limit();
 	report_init(&p->report, p->command, &p->options.report);
+	if (p->options.manifest &&
+	    manifest_create(&p->report.manifest, p->options.manifest, p->recv.umask, &st)) {
+		complain("%s: %s", p->command, st.text);
+		return st.code;
+	}
 	for (i = 0; i < count; i++) {
 		ret = pull_source(p, sources[i]);
 		code = code ? code : ret;
@@ -177,6 +215,10 @@ static int pull_all(struct pull *p, int count, char **sources)
 	}
 	recv_free(&p->receiver);
 	client_close(&p->client);
+	if (manifest_end(&p->report.manifest, !p->broken, &st)) {
+		complain("%s: %s", p->command, st.text);
+		code = code ? code : st.code;
+	}
 	return code;
 }
 

@@ -53,6 +53,9 @@ static bool push_measure(struct push *p)
 			p->sources[i] = NULL;
 			continue;
 		}
+		/* It can be read only once. */
+		if (is_stdin(p->sources[i]))
+			p->options.retries = 0;
 		some = true;
 	}
 	return some;
@@ -71,6 +74,8 @@ static int push_request(struct push *p, struct status *st)
 	request->data_bytes = p->totals.data_bytes;
 	request->flags = p->options.sync | (p->count > 1 ? REQUEST_F_INTO_DIR : 0) |
 			 (p->totals.tree ? REQUEST_F_INTO_DIR | REQUEST_F_MAKE_DIR : 0);
+	request->flags |= p->options.send.flags;
+	request->min_free = p->options.min_free;
 	request->keep = p->options.send.keep;
 	strcpy(request->path, p->path);
 	ret = conv_send_request(&p->client.conv, FRAME_PUT, request, st);
@@ -133,15 +138,24 @@ static void push_blame(const struct push *p, struct status *st)
 static int push_run(struct push *p)
 {
 	struct status st = { 0 };
+	int ret;
 
 	if (!push_measure(p))
 		return p->code;
 	report_init(&p->report, "push", &p->options.report);
+	if (p->options.manifest &&
+	    manifest_create(&p->report.manifest, p->options.manifest, read_umask(), &st)) {
+		complain("push: %s", st.text);
+		return st.code;
+	}
 	report_start(&p->report, NULL, p->totals.tree, p->totals.entries, p->totals.bytes);
-	if (push_all(p, &st))
+	while ((ret = push_all(p, &st)) && client_retry(&p->options, &p->report, &st))
+		st = (struct status){ 0 };
+	if (ret)
 		push_blame(p, &st);
 	else if (p->sender.first_code)
 		st.code = p->sender.first_code;
+	manifest_end(&p->report.manifest, !ret, &st);
 	if (p->code)
 		st.code = p->code;
 	report_end(&p->report, p->path, &st);

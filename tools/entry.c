@@ -2,6 +2,7 @@
 #include "entry.h"
 
 #include <endian.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/sysmacros.h>
 
@@ -45,6 +46,7 @@ static uint8_t *append(uint8_t *to, const void *from, size_t len)
 
 void entry_encode(const struct entry *e, uint8_t *payload)
 {
+	uint8_t *start = payload;
 	struct wire_entry w = {
 		.size = htole64(e->size),
 		.data_bytes = htole64(e->data_bytes),
@@ -64,21 +66,26 @@ void entry_encode(const struct entry *e, uint8_t *payload)
 		.xattrs_len = htole32(e->xattrs_len),
 	};
 
-	if (e->flags & ENTRY_F_INLINE)
+	if (e->flags & (ENTRY_F_INLINE | ENTRY_F_LINK))
 		memcpy(w.digest, e->digest, sizeof(w.digest));
 	payload = append(payload, &w, sizeof(w));
 	payload = append(payload, e->name, strlen(e->name));
 	payload = append(payload, e->target, strlen(e->target));
 	payload = append(payload, e->user, strlen(e->user));
 	payload = append(payload, e->group, strlen(e->group));
-	append(payload, e->xattrs, e->xattrs_len);
+	payload = append(payload, e->xattrs, e->xattrs_len);
+	w.check = htole32(payload_check(start, payload - start));
+	memcpy(start, &w, sizeof(w));
 }
+
+/* The longest there is, and room for a NUL. */
+#define PAYLOAD_MAX	(sizeof(struct wire_entry) + NAME_MAX + PATH_MAX + 2 * ENTRY_OWNER_MAX + \
+			 ENTRY_XATTRS_MAX)
+
+static _Thread_local uint8_t payload[PAYLOAD_MAX];
 
 int entry_send(struct conv *c, const struct entry *e, struct status *st)
 {
-	static _Thread_local uint8_t payload[sizeof(struct wire_entry) + NAME_MAX + PATH_MAX +
-					     2 * ENTRY_OWNER_MAX + ENTRY_XATTRS_MAX];
-
 	entry_encode(e, payload);
 	return conv_put(c, FRAME_ENTRY, NULL, payload, entry_size(e), st);
 }
@@ -99,6 +106,9 @@ static bool good_type(const struct entry *e)
 	case S_IFREG:
 		return link == !!e->target[0] &&
 		       (!link || !(e->flags & ~ENTRY_F_LINK)) &&
+		       (!(e->flags & ENTRY_F_RESUME) || (e->flags == ENTRY_F_RESUME &&
+							 e->hash_kind != HASH_NONE)) &&
+		       (!(e->flags & ENTRY_F_BARE) || e->flags == ENTRY_F_BARE) &&
 		       (e->flags & (ENTRY_F_INLINE | ENTRY_F_STREAM)) !=
 		       (ENTRY_F_INLINE | ENTRY_F_STREAM);
 	case S_IFLNK:
@@ -107,6 +117,7 @@ static bool good_type(const struct entry *e)
 	case S_IFIFO:
 	case S_IFCHR:
 	case S_IFBLK:
+	case S_IFSOCK:
 		return !e->flags && !e->target[0];
 	}
 	return false;
@@ -162,10 +173,21 @@ static int bad_entry(struct status *st)
 	return status_set(st, STATUS_PROTOCOL, "a description of a file makes no sense");
 }
 
-static int take_text(struct conv *c, char *to, size_t len, struct status *st)
+static const uint8_t *split_text(const uint8_t *from, size_t len, char *to)
 {
+	memcpy(to, from, len);
 	to[len] = '\0';
-	return len ? conv_take(c, to, len, st) : 0;
+	return from + len;
+}
+
+/* What lies behind the header, in lengths that were judged. */
+static void split(const uint8_t *from, const struct lengths *len, struct entry *e)
+{
+	from = split_text(from, len->name, e->name);
+	from = split_text(from, len->target, e->target);
+	from = split_text(from, len->user, e->user);
+	from = split_text(from, len->group, e->group);
+	memcpy(e->xattrs, from, e->xattrs_len);
 }
 
 int entry_take(struct conv *c, const struct frame *f, struct entry *e, struct status *st)
@@ -189,18 +211,17 @@ int entry_take(struct conv *c, const struct frame *f, struct entry *e, struct st
 	    (e->flags & ENTRY_F_INLINE && e->size > UINT32_MAX) ||
 	    f->len != total + (e->flags & ENTRY_F_INLINE ? e->size : 0))
 		return bad_entry(st);
-	ret = take_text(c, e->name, len.name, st);
-	if (!ret)
-		ret = take_text(c, e->target, len.target, st);
-	if (!ret)
-		ret = take_text(c, e->user, len.user, st);
-	if (!ret)
-		ret = take_text(c, e->group, len.group, st);
-	if (!ret)
-		ret = conv_take(c, e->xattrs, e->xattrs_len, st);
-	if (!ret && (!judge(e, &len) || memcmp(w.reserved, no_bytes, sizeof(no_bytes))))
-		ret = bad_entry(st);
-	return ret;
+	ret = conv_take(c, payload + sizeof(w), total - sizeof(w), st);
+	if (ret)
+		return ret;
+	memcpy(payload, &w, sizeof(w));
+	memset(payload + offsetof(struct wire_entry, check), 0, sizeof(w.check));
+	if (le32toh(w.check) != payload_check(payload, total))
+		return conv_damaged(st);
+	split(payload + sizeof(w), &len, e);
+	if (!judge(e, &len) || memcmp(w.reserved, no_bytes, sizeof(no_bytes)))
+		return bad_entry(st);
+	return 0;
 }
 
 bool entry_next_xattr(const struct entry *e, uint32_t *at, const char **name,

@@ -35,7 +35,8 @@
  * @group_len: bytes of the group's name
  * @xattrs_len: bytes of attributes, each a struct wire_xattr, its name and value
  * @reserved: zero
- * @digest: of an inline file's content
+ * @check: XXH32 of all but inline content with this field as zero, seed FRAME_MAGIC
+ * @digest: of an inline file's content, or of what ENTRY_F_LINK is another name of
  */
 struct wire_entry {
 	__le64 size;
@@ -54,14 +55,17 @@ struct wire_entry {
 	__le16 user_len;
 	__le16 group_len;
 	__le32 xattrs_len;
-	__u8 reserved[12];
+	__u8 reserved[8];
+	__le32 check;
 	__u8 digest[HASH_DIGEST_SIZE];
 };
 
 #define ENTRY_F_INLINE		(1U << 0)	/* the content is in this very frame */
 #define ENTRY_F_LINK		(1U << 1)	/* another name of what was sent as target */
 #define ENTRY_F_STREAM		(1U << 2)	/* the size is known only at the end */
-#define ENTRY_F_ALL		((1U << 3) - 1)
+#define ENTRY_F_BARE		(1U << 3)	/* nothing of the content comes: a dry run */
+#define ENTRY_F_RESUME		(1U << 4)	/* what is there of it already? */
+#define ENTRY_F_ALL		((1U << 5) - 1)
 
 struct wire_xattr {
 	__le16 name_len;

@@ -47,6 +47,7 @@ struct hash_algo {
 	void *(*create)(void);
 	void (*destroy)(void *state);
 	void (*reset)(void *state);
+	void (*copy)(void *state, const void *from);
 	void (*add)(void *state, const void *data, size_t len);
 	void (*digest)(void *state, uint8_t digest[HASH_DIGEST_SIZE]);
 };
@@ -66,6 +67,11 @@ static void xxh3_destroy(void *state)
 static void xxh3_reset(void *state)
 {
 	XXH3_128bits_reset(state);
+}
+
+static void xxh3_copy(void *state, const void *from)
+{
+	XXH3_copyState(state, from);
 }
 
 static void xxh3_add(void *state, const void *data, size_t len)
@@ -96,6 +102,11 @@ static void xxh64_reset(void *state)
 	hash64_reset(state);
 }
 
+static void xxh64_copy(void *state, const void *from)
+{
+	hash64_copy(state, from);
+}
+
 static void xxh64_add(void *state, const void *data, size_t len)
 {
 	hash64_add(state, data, len);
@@ -116,6 +127,12 @@ static void none_reset(void *state)
 	(void)state;
 }
 
+static void none_copy(void *state, const void *from)
+{
+	(void)state;
+	(void)from;
+}
+
 static void none_add(void *state, const void *data, size_t len)
 {
 	(void)state;
@@ -134,6 +151,7 @@ static struct {
 	typeof(&EVP_MD_CTX_new) create;
 	typeof(&EVP_MD_CTX_free) destroy;
 	typeof(&EVP_DigestInit_ex) init;
+	typeof(&EVP_MD_CTX_copy_ex) copy;
 	typeof(&EVP_DigestUpdate) add;
 	typeof(&EVP_DigestFinal_ex) final;
 	typeof(&EVP_sha256) sha256;
@@ -153,9 +171,11 @@ static bool sha256_load(void)
 	crypto.create = dlsym(lib, "EVP_MD_CTX_new");
 	crypto.destroy = dlsym(lib, "EVP_MD_CTX_free");
 	crypto.init = dlsym(lib, "EVP_DigestInit_ex");
+	crypto.copy = dlsym(lib, "EVP_MD_CTX_copy_ex");
 	crypto.add = dlsym(lib, "EVP_DigestUpdate");
 	crypto.final = dlsym(lib, "EVP_DigestFinal_ex");
-	if (!crypto.create || !crypto.destroy || !crypto.init || !crypto.add || !crypto.final)
+	if (!crypto.create || !crypto.destroy || !crypto.init || !crypto.copy || !crypto.add ||
+	    !crypto.final)
 		return false;
 	crypto.sha256 = dlsym(lib, "EVP_sha256");
 	return crypto.sha256;
@@ -175,6 +195,11 @@ static void sha256_destroy(void *state)
 static void sha256_reset(void *state)
 {
 	crypto.init(state, crypto.sha256(), NULL);
+}
+
+static void sha256_copy(void *state, const void *from)
+{
+	crypto.copy(state, from);
 }
 
 static void sha256_add(void *state, const void *data, size_t len)
@@ -226,6 +251,11 @@ static void blake3_reset(void *state)
 	blake3.init(state);
 }
 
+static void blake3_copy(void *state, const void *from)
+{
+	memcpy(state, from, sizeof(blake3_hasher));
+}
+
 static void blake3_add(void *state, const void *data, size_t len)
 {
 	blake3.add(state, data, len);
@@ -241,27 +271,31 @@ static void blake3_digest(void *state, uint8_t digest[HASH_DIGEST_SIZE])
 static const struct hash_algo algos[] = {
 	[HASH_PLAIN] = {
 		"xxh3-128", 16, 16, NULL,
-		xxh3_create, xxh3_destroy, xxh3_reset, xxh3_add, xxh3_digest,
+		xxh3_create, xxh3_destroy, xxh3_reset, xxh3_copy, xxh3_add, xxh3_digest,
 	},
 	/* In a list, 8 zeros are behind each digest. */
 	[HASH_XXH64] = {
 		"xxh64", HASH64_DIGEST_SIZE, 16, NULL,
-		xxh64_create, xxh64_destroy, xxh64_reset, xxh64_add, xxh64_digest,
+		xxh64_create, xxh64_destroy, xxh64_reset, xxh64_copy, xxh64_add, xxh64_digest,
 	},
-#ifdef HAVE_OPENSSL
+	/* Known by name, at least. */
 	[HASH_SHA256] = {
-		"sha256", 32, 32, sha256_load,
-		sha256_create, sha256_destroy, sha256_reset, sha256_add, sha256_digest,
-	},
+		.name = "sha256", .size = 32, .list_size = 32,
+#ifdef HAVE_OPENSSL
+		.load = sha256_load, .create = sha256_create, .destroy = sha256_destroy,
+		.reset = sha256_reset, .copy = sha256_copy, .add = sha256_add, .digest = sha256_digest,
 #endif
-#ifdef HAVE_BLAKE3
+	},
 	[HASH_BLAKE3] = {
-		"blake3", 32, 32, blake3_load,
-		blake3_create, free, blake3_reset, blake3_add, blake3_digest,
-	},
+		.name = "blake3", .size = 32, .list_size = 32,
+#ifdef HAVE_BLAKE3
+		.load = blake3_load, .create = blake3_create, .destroy = free,
+		.reset = blake3_reset, .copy = blake3_copy, .add = blake3_add, .digest = blake3_digest,
 #endif
+	},
 	[HASH_NONE] = {
-		"none", 0, 0, NULL, none_create, free, none_reset, none_add, none_digest,
+		"none", 0, 0, NULL,
+		none_create, free, none_reset, none_copy, none_add, none_digest,
 	},
 };
 
@@ -284,7 +318,7 @@ bool hash_known(unsigned int kind)
 	if (kind >= HASH_KINDS)
 		return false;
 	algo = algo_of(kind);
-	return algo->name && (!algo->load || algo->load());
+	return algo->create && (!algo->load || algo->load());
 }
 
 int hash_parse(const char *name)
@@ -348,6 +382,24 @@ enum hash_kind hash_choose(unsigned int wanted, uint64_t size, uint64_t data)
 const char *hash_name(enum hash_kind kind)
 {
 	return kind & HASH_BLOCKS ? block_names[kind & ~HASH_BLOCKS] : algo_of(kind)->name;
+}
+
+int hash_find(const char *name)
+{
+	const char *known;
+	int kind;
+
+	for (kind = 0; kind < HASH_KINDS; kind++) {
+		known = hash_name(kind);
+		if (known && !strcmp(known, name))
+			return kind;
+	}
+	return -1;
+}
+
+size_t hash_size(enum hash_kind kind)
+{
+	return algo_of(kind)->size;
 }
 
 int hash_init(struct hash *h, enum hash_kind kind)
@@ -463,6 +515,38 @@ void hash_final(struct hash *h, uint8_t digest[HASH_DIGEST_SIZE])
 		h->algo->add(h->whole, &size, sizeof(size));
 	}
 	h->algo->digest(h->whole, digest);
+}
+
+int hash_copy(struct hash *to, const struct hash *from)
+{
+	int ret = hash_init(to, from->kind);
+
+	if (ret)
+		return ret;
+	to->size = from->size;
+	to->algo->copy(to->whole, from->whole);
+	if (from->kind & HASH_BLOCKS)
+		to->algo->copy(to->block, from->block);
+	return 0;
+}
+
+uint64_t hash_start(const uint8_t digest[HASH_DIGEST_SIZE])
+{
+	uint64_t start;
+
+	memcpy(&start, digest, sizeof(start));
+	return be64toh(start);
+}
+
+uint64_t hash_so_far(const struct hash *h, struct hash *spare)
+{
+	uint8_t digest[HASH_DIGEST_SIZE];
+
+	/* Without memory the receiver finds no damage here, and asks for the data again. */
+	if (h->kind == HASH_NONE || hash_copy(spare, h))
+		return 0;
+	hash_final(spare, digest);
+	return hash_start(digest);
 }
 
 void hash_text(enum hash_kind kind, const uint8_t digest[HASH_DIGEST_SIZE],

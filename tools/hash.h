@@ -67,6 +67,10 @@ int hash_parse(const char *name);
 /* The kind for a file of @size bytes of which @data are allocated. */
 enum hash_kind hash_choose(unsigned int wanted, uint64_t size, uint64_t data);
 const char *hash_name(enum hash_kind kind);
+/* The kind that hash_name() calls so, whether or not its library is here, or -1. */
+int hash_find(const char *name);
+/* Bytes of its digest. */
+size_t hash_size(enum hash_kind kind);
 
 /* @h is all zeros at first, or was used before: then its memory is, again. */
 int hash_init(struct hash *h, enum hash_kind kind);
@@ -74,6 +78,12 @@ void hash_free(struct hash *h);
 void hash_data(struct hash *h, const void *data, size_t len);
 void hash_zeros(struct hash *h, uint64_t len);
 void hash_final(struct hash *h, uint8_t digest[HASH_DIGEST_SIZE]);
+/* The state of @from in @to, which is all zeros at first or was used before; 0 or -ENOMEM. */
+int hash_copy(struct hash *to, const struct hash *from);
+/* The first 8 bytes of what hash_final() would say now; @spare is for its copies. */
+uint64_t hash_so_far(const struct hash *h, struct hash *spare);
+/* The same of a digest. */
+uint64_t hash_start(const uint8_t digest[HASH_DIGEST_SIZE]);
 void hash_text(enum hash_kind kind, const uint8_t digest[HASH_DIGEST_SIZE],
 	       char text[HASH_TEXT_SIZE]);
 

@@ -26,6 +26,11 @@ void hash64_reset(struct hash64 *h)
 	XXH64_reset(&h->state, 0);
 }
 
+void hash64_copy(struct hash64 *h, const struct hash64 *from)
+{
+	*h = *from;
+}
+
 void hash64_add(struct hash64 *h, const void *data, size_t len)
 {
 	XXH64_update(&h->state, data, len);

@@ -17,6 +17,7 @@ struct hash64;
 struct hash64 *hash64_new(void);
 void hash64_free(struct hash64 *h);
 void hash64_reset(struct hash64 *h);
+void hash64_copy(struct hash64 *h, const struct hash64 *from);
 void hash64_add(struct hash64 *h, const void *data, size_t len);
 /* The digest in canonical byte order, as xxh64sum(1) prints it. */
 void hash64_digest(const struct hash64 *h, unsigned char digest[HASH64_DIGEST_SIZE]);

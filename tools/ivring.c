@@ -17,7 +17,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "serve",	cmd_serve,	"make links, and serve them to QEMU" },
-	{ "agent",	cmd_agent,	"answer push and pull of the other side" },
+	{ "agent",	cmd_agent,	"answer what the other side asks" },
 	{ "push",	cmd_push,	"copy files and directories to the other side" },
 	{ "pull",	cmd_pull,	"copy files and directories from the other side" },
 	{ "cat",	cmd_cat,	"print files of the other side" },

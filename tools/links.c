@@ -8,13 +8,6 @@
 
 #define LINKS_SIZE_FIRST	64
 
-struct links_file {
-	struct links_file *next;
-	dev_t dev;
-	ino_t ino;
-	char path[];
-};
-
 static size_t bucket_of(const struct links *l, dev_t dev, ino_t ino)
 {
 	uint64_t mixed = ((uint64_t)ino ^ (uint64_t)dev << 40) * 0x9e3779b97f4a7c15ULL;
@@ -22,7 +15,7 @@ static size_t bucket_of(const struct links *l, dev_t dev, ino_t ino)
 	return (mixed >> 32) & (l->size - 1);
 }
 
-const char *links_find(const struct links *l, dev_t dev, ino_t ino)
+const struct links_file *links_find(const struct links *l, dev_t dev, ino_t ino)
 {
 	const struct links_file *file;
 
@@ -30,7 +23,7 @@ const char *links_find(const struct links *l, dev_t dev, ino_t ino)
 		return NULL;
 	for (file = l->buckets[bucket_of(l, dev, ino)]; file; file = file->next)
 		if (file->dev == dev && file->ino == ino)
-			return file->path;
+			return file;
 	return NULL;
 }
 
@@ -63,21 +56,23 @@ static bool grow(struct links *l)
 	return true;
 }
 
-void links_add(struct links *l, dev_t dev, ino_t ino, const char *path)
+struct links_file *links_add(struct links *l, dev_t dev, ino_t ino, const char *path)
 {
 	size_t len = strlen(path) + 1;
 	struct links_file *file;
 
 	if (l->count >= l->size && !grow(l))
-		return;
-	file = malloc(sizeof(*file) + len);
+		return NULL;
+	file = calloc(1, sizeof(*file) + len);
 	if (!file)
-		return;
+		return NULL;
 	file->dev = dev;
 	file->ino = ino;
 	memcpy(file->path, path, len);
+	file->hash_kind = HASH_NONE;
 	insert(l, file);
 	l->count++;
+	return file;
 }
 
 void links_free(struct links *l)

@@ -9,7 +9,17 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-struct links_file;
+#include "hash.h"
+
+struct links_file {
+	struct links_file *next;
+	dev_t dev;
+	ino_t ino;
+	/* For whoever adds one */
+	enum hash_kind hash_kind;
+	uint8_t digest[HASH_DIGEST_SIZE];
+	char path[];
+};
 
 struct links {
 	struct links_file **buckets;
@@ -17,10 +27,10 @@ struct links {
 	size_t count;
 };
 
-/* The path of that file, or NULL. */
-const char *links_find(const struct links *l, dev_t dev, ino_t ino);
-/* Without memory for it, later names make files of their own. */
-void links_add(struct links *l, dev_t dev, ino_t ino, const char *path);
+/* That file, or NULL. */
+const struct links_file *links_find(const struct links *l, dev_t dev, ino_t ino);
+/* NULL without memory for it: then later names make files of their own. */
+struct links_file *links_add(struct links *l, dev_t dev, ino_t ino, const char *path);
 void links_free(struct links *l);
 
 #endif /* IVRING_LINKS_H */

@@ -55,7 +55,7 @@ static int open_beneath(const struct path_root *root, const char *path, int flag
 	return fd < 0 ? -errno : fd;
 }
 
-static int path_open(const struct path_root *root, const char *path, int flags)
+int path_open(const struct path_root *root, const char *path, int flags)
 {
 	int fd;
 
@@ -91,7 +91,7 @@ static int reopen(int fd, int flags)
 	return ret < 0 ? -errno : ret;
 }
 
-static int path_check(const struct path_root *root, const char *path, struct status *st)
+int path_check(const struct path_root *root, const char *path, struct status *st)
 {
 	if (strlen(path) >= PATH_MAX)
 		return status_set(st, STATUS_USAGE, "the name is too long");
@@ -202,6 +202,10 @@ static int make_dir(const struct path_root *root, const char *path, mode_t mode,
 	parent = open_parent(root, name, &base, st);
 	if (parent < 0)
 		return parent;
+	if (tempfile_is_name(base)) {
+		close(parent);
+		return status_set(st, STATUS_DEST, "the name is one for temporary files");
+	}
 	fd = mkdirat(parent, base, mode) && errno != EEXIST ? -errno : 0;
 	if (!fd)
 		fd = path_open_within(parent, base, O_RDONLY | O_DIRECTORY);

@@ -20,6 +20,7 @@ struct path_root {
 	int fd;			/* AT_FDCWD when not confined */
 	bool confined;
 	const char *whose;	/* "the agent's", "the local": for messages */
+	const char *name;	/* what the root itself is called when it is sent, or NULL */
 };
 
 /* Where a file is to be created. */
@@ -48,6 +49,11 @@ int path_open_dest_dir(const struct path_root *root, const char *path, mode_t ma
 int path_resolve_dest(const struct path_root *root, const char *path, const char *base,
 		      bool into_dir, struct path_dest *dest, struct status *st);
 void path_dest_close(struct path_dest *dest);
+
+/* Whether the name may be looked up at all. */
+int path_check(const struct path_root *root, const char *path, struct status *st);
+/* As open(2), beneath the root; -errno when that fails. */
+int path_open(const struct path_root *root, const char *path, int flags);
 
 /*
  * Opens @path beneath the directory @dirfd, without following any link; 0 or -errno.

@@ -33,6 +33,7 @@ static void frame_encode(struct conv *c, enum frame_type type, uint32_t len,
 	w->len = htole32(len);
 	for (i = 0; arg && i < FRAME_ARGS; i++)
 		w->arg[i] = htole64(arg[i]);
+	c->tx_bytes += FRAME_SIZE + len;
 	w->check = htole32(XXH32(w, offsetof(struct wire_frame, check), FRAME_MAGIC));
 }
 
@@ -45,16 +46,20 @@ static int frame_args(unsigned int type)
 		[FRAME_GET] = 0,
 		[FRAME_BEGIN] = 4,
 		[FRAME_GO] = 0,
-		[FRAME_DATA] = 1,
+		[FRAME_DATA] = 2,
 		[FRAME_HOLE] = 2,
 		[FRAME_END] = 5,
 		[FRAME_DONE] = 3,
-		[FRAME_ERROR] = 1,
+		[FRAME_ERROR] = 3,
 		[FRAME_ENTRY] = 0,
 		[FRAME_LEAVE] = 0,
-		[FRAME_SKIP] = 2,
+		[FRAME_SKIP] = 3,
 		[FRAME_FINISH] = 1,
-		[FRAME_FAILED] = 2,
+		[FRAME_FAILED] = 3,
+		[FRAME_RESEND] = 4,
+		[FRAME_HAVE] = 3,
+		[FRAME_FROM] = 1,
+		[FRAME_PATH] = 2,
 	};
 
 	return type && type < ARRAY_SIZE(args) ? args[type] : FRAME_ARGS;
@@ -149,6 +154,11 @@ int conv_put(struct conv *c, enum frame_type type, const uint64_t arg[FRAME_ARGS
 	return ret ? conv_failed(c, ret, st) : 0;
 }
 
+uint32_t payload_check(const void *payload, size_t len)
+{
+	return XXH32(payload, len, FRAME_MAGIC);
+}
+
 int conv_send_request(struct conv *c, enum frame_type type, const struct request *request,
 		      struct status *st)
 {
@@ -158,6 +168,8 @@ int conv_send_request(struct conv *c, enum frame_type type, const struct request
 		.entries = htole64(request->entries),
 		.bytes = htole64(request->bytes),
 		.data_bytes = htole64(request->data_bytes),
+		.rate = htole64(request->rate),
+		.min_free = htole64(request->min_free),
 		.flags = htole32(request->flags),
 		.keep = htole32(request->keep),
 		.path_len = htole16(path_len),
@@ -167,6 +179,8 @@ int conv_send_request(struct conv *c, enum frame_type type, const struct request
 
 	memcpy(payload, &w, sizeof(w));
 	memcpy(payload + sizeof(w), request->path, path_len);
+	w.check = htole32(payload_check(payload, sizeof(w) + path_len));
+	memcpy(payload, &w, sizeof(w));
 	ret = send_frame(c, type, NULL, payload, sizeof(w) + path_len);
 	return ret ? conv_failed(c, ret, st) : conv_flush(c, st);
 }
@@ -174,9 +188,10 @@ int conv_send_request(struct conv *c, enum frame_type type, const struct request
 int conv_put_status(struct conv *c, enum frame_type type, const struct status *why,
 		    uint64_t number, struct status *st)
 {
-	uint64_t arg[FRAME_ARGS] = { why->code, number };
+	size_t len = strnlen(why->text, ERROR_TEXT_MAX);
+	uint64_t arg[FRAME_ARGS] = { why->code, number, payload_check(why->text, len) };
 
-	return conv_put(c, type, arg, why->text, strnlen(why->text, ERROR_TEXT_MAX), st);
+	return conv_put(c, type, arg, why->text, len, st);
 }
 
 bool conv_has_room(struct conv *c, uint32_t len)
@@ -194,7 +209,8 @@ bool conv_has_room(struct conv *c, uint32_t len)
 
 void conv_send_error(struct conv *c, const struct status *why)
 {
-	uint64_t arg[FRAME_ARGS] = { why->code };
+	size_t len = strnlen(why->text, ERROR_TEXT_MAX);
+	uint64_t arg[FRAME_ARGS] = { why->code, 0, payload_check(why->text, len) };
 	int timeout_ms = c->ch->timeout_ms;
 
 	/* Whatever ended the conversation, this must not make it last. */
@@ -202,7 +218,7 @@ void conv_send_error(struct conv *c, const struct status *why)
 		return;
 	c->error_sent = true;
 	c->ch->timeout_ms = stop_signal ? 0 : FAREWELL_TIMEOUT_MS;
-	if (!send_frame(c, FRAME_ERROR, arg, why->text, strnlen(why->text, ERROR_TEXT_MAX)))
+	if (!send_frame(c, FRAME_ERROR, arg, why->text, len))
 		ivring_chan_flush(c->ch);
 	c->ch->timeout_ms = timeout_ms;
 }
@@ -253,8 +269,9 @@ int conv_place_end(struct conv *c, enum frame_type type, const uint64_t arg[FRAM
 }
 
 /* Reads a text, of which the peer may have chosen every byte: it goes to a terminal. */
-static void take_text(struct conv *c, char text[ERROR_TEXT_MAX + 1])
+static void take_text(struct conv *c, uint64_t check, char text[ERROR_TEXT_MAX + 1])
 {
+	static const char damaged[] = "(garbled) ";
 	struct status ignored;
 	uint64_t part, used = 0;
 	const void *p;
@@ -267,6 +284,13 @@ static void take_text(struct conv *c, char text[ERROR_TEXT_MAX + 1])
 		conv_payload_take(c, part);
 	}
 	text[used] = '\0';
+	/* One that was damaged on the way is better than none. */
+	if (check != payload_check(text, used)) {
+		memmove(text + sizeof(damaged) - 1, text,
+			min_u64(used, ERROR_TEXT_MAX - sizeof(damaged)) + 1);
+		memcpy(text, damaged, sizeof(damaged) - 1);
+		text[ERROR_TEXT_MAX] = '\0';
+	}
 	make_printable(text);
 }
 
@@ -274,7 +298,7 @@ static int take_error(struct conv *c, const struct frame *f, struct status *st)
 {
 	char text[ERROR_TEXT_MAX + 1];
 
-	take_text(c, text);
+	take_text(c, f->arg[2], text);
 	/* There is nobody left to hear of errors. */
 	c->error_sent = true;
 	return status_set(st, status_from_peer(f->arg[0]), "%s",
@@ -287,7 +311,7 @@ int conv_take_status(struct conv *c, const struct frame *f, struct status *why,
 	if (f->len > ERROR_TEXT_MAX)
 		return status_set(st, STATUS_PROTOCOL, "a reason is too long");
 	why->code = status_from_peer(f->arg[0]);
-	take_text(c, why->text);
+	take_text(c, f->arg[2], why->text);
 	/* A text cut short means that the channel failed: the next frame tells. */
 	return 0;
 }
@@ -306,6 +330,7 @@ static int recv_header(struct conv *c, struct wire_frame *w)
 		return -EPIPE;
 	memcpy(w, p, sizeof(*w));
 	ivring_chan_consume(c->ch, FRAME_SIZE);
+	c->rx_bytes += FRAME_SIZE;
 	return 0;
 }
 
@@ -332,13 +357,15 @@ static int skip_payload(struct conv *c)
 /* The peer closed: its last words are the reason. */
 static int last_words(struct conv *c, struct status *st)
 {
+	int64_t deadline = now_ns() + 2 * FAREWELL_TIMEOUT_MS * NSEC_PER_MSEC;
 	int timeout_ms = c->ch->timeout_ms;
 	int ret = -STATUS_PEER_GONE;
 	struct wire_frame w;
 	struct frame f;
 
 	c->ch->timeout_ms = FAREWELL_TIMEOUT_MS;
-	while (!stop_signal && !skip_payload(c) && !recv_header(c, &w) &&
+	/* Who says that it has closed, and talks on, is not listened to for ever. */
+	while (!stop_signal && now_ns() < deadline && !skip_payload(c) && !recv_header(c, &w) &&
 	       !frame_decode(c, &w, &f, st)) {
 		c->rx_left = f.len;
 		if (f.type == FRAME_ERROR) {
@@ -426,6 +453,7 @@ int conv_payload_peek(struct conv *c, const void **p, uint64_t *len, struct stat
 void conv_payload_take(struct conv *c, uint64_t len)
 {
 	ivring_chan_consume(c->ch, len);
+	c->rx_bytes += len;
 	c->rx_left -= len;
 }
 
@@ -461,6 +489,12 @@ int conv_take(struct conv *c, void *to, size_t len, struct status *st)
 	return 0;
 }
 
+int conv_damaged(struct status *st)
+{
+	return status_set(st, STATUS_CONTENT, "what describes a file, or a wish, was damaged on "
+			  "its way through shared memory");
+}
+
 static int bad_request(struct status *st)
 {
 	return status_set(st, STATUS_PROTOCOL, "a request makes no sense");
@@ -478,34 +512,100 @@ static bool all_zero(const uint8_t *p, size_t len)
 int conv_take_request(struct conv *c, const struct frame *f, struct request *request,
 		      struct status *st)
 {
+	uint8_t payload[sizeof(struct wire_request) + PATH_MAX];
 	struct wire_request w;
 	size_t path_len;
+	uint32_t check;
 	int ret;
 
-	if (f->len < sizeof(w))
+	if (f->len < sizeof(w) || f->len >= sizeof(payload))
 		return bad_request(st);
-	ret = conv_take(c, &w, sizeof(w), st);
+	ret = conv_take(c, payload, f->len, st);
 	if (ret)
 		return ret;
-	path_len = le16toh(w.path_len);
-	if (path_len >= sizeof(request->path) || f->len != sizeof(w) + path_len)
+	memcpy(&w, payload, sizeof(w));
+	check = le32toh(w.check);
+	memset(payload + offsetof(struct wire_request, check), 0, sizeof(w.check));
+	if (check != payload_check(payload, f->len))
+		return conv_damaged(st);
+	path_len = f->len - sizeof(w);
+	if (path_len != le16toh(w.path_len))
 		return bad_request(st);
 	memset(request, 0, sizeof(*request));
-	ret = conv_take(c, request->path, path_len, st);
-	if (ret)
-		return ret;
+	memcpy(request->path, payload + sizeof(w), path_len);
 	request->entries = le64toh(w.entries);
 	request->bytes = le64toh(w.bytes);
 	request->data_bytes = le64toh(w.data_bytes);
+	request->rate = le64toh(w.rate);
+	request->min_free = le64toh(w.min_free);
 	request->flags = le32toh(w.flags);
 	request->keep = le32toh(w.keep);
 	request->hash = w.hash;
 	if (strlen(request->path) != path_len || request->data_bytes > request->bytes ||
-	    request->bytes > INT64_MAX || request->flags & ~REQUEST_F_ALL ||
+	    request->bytes > INT64_MAX || request->min_free > INT64_MAX ||
+	    (request->rate && request->rate < REQUEST_RATE_MIN) ||
+	    request->flags & ~REQUEST_F_ALL ||
 	    request->keep & ~KEEP_ALL ||
-	    (w.hash != HASH_FASTEST && (w.hash >= HASH_KINDS || w.hash & HASH_BLOCKS)) || !all_zero(w.reserved, sizeof(w.reserved)))
+	    (w.hash != HASH_FASTEST && (w.hash >= HASH_KINDS || w.hash & HASH_BLOCKS)) ||
+	    !all_zero(w.reserved, sizeof(w.reserved)))
 		return bad_request(st);
 	return 0;
+}
+
+int conv_send_resend(struct conv *c, const struct resend *resend, struct status *st)
+{
+	size_t len = strlen(resend->path);
+	uint64_t arg[FRAME_ARGS] = { resend->number, resend->offset, resend->len,
+				     payload_check(resend->path, len) };
+	int ret = send_frame(c, FRAME_RESEND, arg, resend->path, len);
+
+	return ret ? conv_failed(c, ret, st) : conv_flush(c, st);
+}
+
+int conv_take_resend(struct conv *c, const struct frame *f, struct resend *resend,
+		     struct status *st)
+{
+	int ret;
+
+	if (f->len >= sizeof(resend->path))
+		return bad_request(st);
+	ret = conv_take(c, resend->path, f->len, st);
+	if (ret)
+		return ret;
+	if (f->arg[3] != payload_check(resend->path, f->len))
+		return conv_damaged(st);
+	resend->path[f->len] = '\0';
+	resend->number = f->arg[0];
+	resend->offset = f->arg[1];
+	resend->len = f->arg[2];
+	if (strlen(resend->path) != f->len || resend->offset > INT64_MAX || !resend->len ||
+	    resend->len > INT64_MAX - resend->offset)
+		return bad_request(st);
+	return 0;
+}
+
+int conv_put_path(struct conv *c, const char *path, uint32_t flags, struct status *st)
+{
+	size_t len = strlen(path);
+	uint64_t arg[FRAME_ARGS] = { payload_check(path, len), flags };
+
+	return conv_put(c, FRAME_PATH, arg, path, len, st);
+}
+
+int conv_take_path(struct conv *c, const struct frame *f, char path[PATH_MAX],
+		   struct status *st)
+{
+	int ret;
+
+	if (f->len >= PATH_MAX || f->arg[1] & ~(uint64_t)PATH_F_ALL)
+		return bad_request(st);
+	ret = conv_take(c, path, f->len, st);
+	if (ret)
+		return ret;
+	path[f->len] = '\0';
+	if (f->arg[0] != payload_check(path, f->len))
+		return conv_damaged(st);
+	return strlen(path) == f->len ? 0 : bad_request(st);
 }
 
 int conv_at_end(struct conv *c, bool *end, struct status *st)
@@ -521,6 +621,34 @@ int conv_at_end(struct conv *c, bool *end, struct status *st)
 		return conv_failed(c, ret, st);
 	*end = ret || !len;
 	return 0;
+}
+
+bool conv_has_frame(struct conv *c)
+{
+	int timeout_ms = c->ch->timeout_ms;
+	uint64_t len;
+	const void *p;
+	int ret;
+
+	if (c->rx_left)
+		return true;
+	c->ch->timeout_ms = 0;
+	ret = ivring_chan_peek(c->ch, FRAME_SIZE, &p, &len);
+	c->ch->timeout_ms = timeout_ms;
+	return ret != -EAGAIN && ret != -ETIMEDOUT;
+}
+
+bool conv_is_gone(struct conv *c)
+{
+	int timeout_ms = c->ch->timeout_ms;
+	uint64_t len;
+	const void *p;
+	int ret;
+
+	c->ch->timeout_ms = 0;
+	ret = ivring_chan_peek(c->ch, 1, &p, &len);
+	c->ch->timeout_ms = timeout_ms;
+	return ret ? ret != -EAGAIN && ret != -ETIMEDOUT : !len;
 }
 
 int conv_start(struct conv *c, struct ivring_chan *ch, int timeout_ms, struct status *st)
@@ -559,6 +687,16 @@ void digest_to_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],
 	arg[0] = size;
 	for (i = 0; i < ARRAY_SIZE(part); i++)
 		arg[i + 1] = be64toh(part[i]);
+}
+
+void digest_from_args(const uint64_t arg[FRAME_ARGS], uint8_t digest[HASH_DIGEST_SIZE])
+{
+	uint64_t part[FRAME_ARGS - 1];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(part); i++)
+		part[i] = htobe64(arg[i + 1]);
+	memcpy(digest, part, sizeof(part));
 }
 
 bool digest_matches_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],

@@ -7,9 +7,10 @@
  * with HELLO. Then the client asks, any number of times, one at a time:
  *
  *	push	client: PUT			agent: GO
- *		client: stream ..., FINISH	agent: FAILED ..., DONE
+ *		client: stream ..., FINISH	agent: FAILED ..., RESEND
+ *		client: DATA ... or SKIP	agent: RESEND or DONE
  *	pull	client: GET			agent: BEGIN
- *		agent: stream ..., FINISH	client: FAILED ..., DONE
+ *		agent: stream ..., FINISH	client: FAILED ..., and so on
  *
  * A stream is a walk through trees, without an answer to any part of it:
  *
@@ -20,6 +21,17 @@
  *	ENTRY of anything else	is complete
  *	SKIP			in place of an entry, or of the rest of a file: why it
  *				does not come
+ *
+ * DATA says what the hash of the file is up to its end, so that the receiver knows
+ * which block was damaged in shared memory: at FINISH it asks for that one again, by
+ * RESEND, and for nothing else. What comes again tells its own hash: what is whole and
+ * still not what came first has been changed. What is no content has a check of its own:
+ * damage to that ends the conversation.
+ *
+ * With REQUEST_F_RESUME, what was left of a file by an earlier attempt is made use of.
+ * ENTRY_F_RESUME asks what there is: HAVE ..., each with the hash up to a place, and
+ * the last one. FROM tells the last place up to which the sender's hashes are the same;
+ * content goes on from there.
  *
  * An entry that the receiver cannot take does not stop the stream; FAILED tells
  * of it, when there is room, and DONE counts. Either side may send ERROR in
@@ -48,9 +60,12 @@
 #define FRAME_MAGIC		0x46525649	/* "IVRF" in memory order */
 #define FRAME_ARGS		5
 
-/* Versions of the protocol that this release speaks: 1 knew single files only. */
-#define PROTO_VERSION		2
-#define PROTO_VERSION_MIN	2
+/*
+ * Versions of the protocol that this release speaks: 1 knew single files only, 2
+ * did not tell damage to shared memory from anything else.
+ */
+#define PROTO_VERSION		3
+#define PROTO_VERSION_MIN	3
 
 /* Hashing a hole takes time, which a short frame must not cost without bound. */
 #define PROTO_HOLE_MAX		(1ULL << 30)
@@ -61,16 +76,21 @@ enum frame_type {
 	FRAME_GET = 3,		/* the same */
 	FRAME_BEGIN = 4,	/* BEGIN_F_*, entries, bytes, bytes that take space */
 	FRAME_GO = 5,
-	FRAME_DATA = 6,		/* offset; payload: content */
+	FRAME_DATA = 6,		/* offset, start of the hash up to here; payload: content.
+				   What comes again: of the XXH64 of the payload alone */
 	FRAME_HOLE = 7,		/* offset, length up to PROTO_HOLE_MAX */
 	FRAME_END = 8,		/* size, four parts of the digest, in its byte order */
 	FRAME_DONE = 9,		/* entries taken, failed, the first one's code */
-	FRAME_ERROR = 10,	/* status code; payload: text */
+	FRAME_ERROR = 10,	/* status code, 0, text_check(); payload: text */
 	FRAME_ENTRY = 11,	/* payload: struct wire_entry and what it announces */
 	FRAME_LEAVE = 12,
-	FRAME_SKIP = 13,	/* status code; payload: text */
+	FRAME_SKIP = 13,	/* status code, 0, text_check(); payload: text */
 	FRAME_FINISH = 14,	/* entries sent */
-	FRAME_FAILED = 15,	/* status code, the entry's number from 0; payload: text */
+	FRAME_FAILED = 15,	/* status code, the entry's number from 0, check; payload: text */
+	FRAME_RESEND = 16,	/* entry's number, offset, length, check; payload: its path */
+	FRAME_HAVE = 17,	/* offset, start of the hash up to there, whether it is the last */
+	FRAME_FROM = 18,	/* offset */
+	FRAME_PATH = 20,	/* check, PATH_F_*; payload: what the next entries are about */
 };
 
 /**
@@ -100,28 +120,40 @@ struct wire_frame {
  * @entries: PUT: how many are to come, for the progress of it
  * @bytes: PUT: their content
  * @data_bytes: PUT: of these, those that take space; the rest are holes
+ * @rate: GET: bytes a second, at most; zero: as fast as can be
+ * @min_free: PUT: bytes that must stay free at the destination
  * @flags: REQUEST_F_*
  * @keep: KEEP_*: which attributes are kept
  * @path_len: bytes of path that follow: the destination, or the source
  * @hash: GET: what to hash with: a kind without HASH_BLOCKS, or HASH_FASTEST
  * @reserved: zero
+ * @check: XXH32 of the payload with this field as zero, seed FRAME_MAGIC
  */
 struct wire_request {
 	__le64 entries;
 	__le64 bytes;
 	__le64 data_bytes;
+	__le64 rate;
+	__le64 min_free;
 	__le32 flags;
 	__le32 keep;
 	__le16 path_len;
 	__u8 hash;
-	__u8 reserved[29];
+	__u8 reserved[9];
+	__le32 check;
 };
 
 #define REQUEST_F_INTO_DIR	(1U << 0)	/* the path must be a directory */
 #define REQUEST_F_MAKE_DIR	(1U << 1)	/* and is made one if it is nothing yet */
 #define REQUEST_F_SYNC_FILE	(1U << 2)	/* each file is on stable storage, in turn */
 #define REQUEST_F_SYNC_END	(1U << 3)	/* all are, when DONE says so */
-#define REQUEST_F_ALL		((1U << 4) - 1)
+#define REQUEST_F_DRY_RUN	(1U << 4)	/* entries without content; nothing is made */
+#define REQUEST_F_DIRECT	(1U << 5)	/* around the page cache, where that can be done */
+#define REQUEST_F_DROP_CACHE	(1U << 6)	/* nothing of it stays in there */
+#define REQUEST_F_RESUME	(1U << 7)	/* where an earlier attempt ended */
+#define REQUEST_F_ALL		((1U << 8) - 1)
+
+#define REQUEST_RATE_MIN	1024
 
 #define KEEP_MODE		(1U << 0)	/* all permission bits, no umask */
 #define KEEP_SETID		(1U << 1)	/* set-id bits and capabilities, too */
@@ -133,8 +165,11 @@ struct wire_request {
 #define KEEP_SPECIALS		(1U << 7)	/* fifos */
 #define KEEP_ALL		((1U << 8) - 1)
 
-#define BEGIN_F_TREE		(1U << 0)	/* a directory, or several entries */
+#define BEGIN_F_TREE		(1U << 0)	/* a directory is among it */
 #define BEGIN_F_ALL		((1U << 1) - 1)
+
+#define PATH_F_DIR		(1U << 0)	/* what is in it follows */
+#define PATH_F_ALL		((1U << 1) - 1)
 
 /* A header in the CPU's byte order. */
 struct frame {
@@ -148,9 +183,19 @@ struct request {
 	uint64_t entries;
 	uint64_t bytes;
 	uint64_t data_bytes;
+	uint64_t rate;
+	uint64_t min_free;
 	uint32_t flags;
 	uint32_t keep;
 	unsigned int hash;
+	char path[PATH_MAX];
+};
+
+/* A checked RESEND. */
+struct resend {
+	uint64_t number;
+	uint64_t offset;
+	uint64_t len;
 	char path[PATH_MAX];
 };
 
@@ -161,6 +206,8 @@ struct conv {
 	uint32_t rx_seq;
 	uint32_t rx_left;		/* payload of the last frame not yet taken */
 	bool error_sent;
+	uint64_t tx_bytes;		/* of frames and payload */
+	uint64_t rx_bytes;
 };
 
 /* All functions return 0 or a negative status code, with @st set. */
@@ -205,8 +252,24 @@ int conv_take_request(struct conv *c, const struct frame *f, struct request *req
 /* Takes the payload of a SKIP or FAILED: what is wrong over there. */
 int conv_take_status(struct conv *c, const struct frame *f, struct status *why,
 		     struct status *st);
+/*
+ * A block of a file that arrived damaged: asks for it, takes what was asked. @path is
+ * the file's beneath the top.
+ */
+int conv_send_resend(struct conv *c, const struct resend *resend, struct status *st);
+int conv_take_resend(struct conv *c, const struct frame *f, struct resend *resend,
+		     struct status *st);
+/* A path that is one by itself: its flags are PATH_F_*. */
+int conv_put_path(struct conv *c, const char *path, uint32_t flags, struct status *st);
+int conv_take_path(struct conv *c, const struct frame *f, char path[PATH_MAX],
+		   struct status *st);
 /* True when the peer closed between two requests; waits for either. */
 int conv_at_end(struct conv *c, bool *end, struct status *st);
+
+/* Whether there is something to receive, be it the end, without waiting. */
+bool conv_has_frame(struct conv *c);
+/* Whether the peer has left while it should wait for us: for work that takes long. */
+bool conv_is_gone(struct conv *c);
 
 /* Copies @len bytes of the last frame's payload, of which there must be so many. */
 int conv_take(struct conv *c, void *to, size_t len, struct status *st);
@@ -216,9 +279,15 @@ void conv_payload_take(struct conv *c, uint64_t len);
 /* Gives the space of what was taken back, as soon as that is worth a call. */
 int conv_release(struct conv *c, struct status *st);
 
+/* Says that a check failed. */
+int conv_damaged(struct status *st);
+/* What a description carries to be told from a damaged one. */
+uint32_t payload_check(const void *payload, size_t len);
+
 /* END carries a size and a digest. */
 void digest_to_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],
 		    uint64_t arg[FRAME_ARGS]);
+void digest_from_args(const uint64_t arg[FRAME_ARGS], uint8_t digest[HASH_DIGEST_SIZE]);
 bool digest_matches_args(uint64_t size, const uint8_t digest[HASH_DIGEST_SIZE],
 			 const uint64_t arg[FRAME_ARGS]);
 

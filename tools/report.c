@@ -63,7 +63,7 @@ static void clear_progress(struct report *r)
 	r->shown = false;
 }
 
-static const char *kind_name(const struct entry *e)
+const char *report_kind(const struct entry *e)
 {
 	if (e->flags & ENTRY_F_LINK)
 		return "hardlink";
@@ -87,7 +87,7 @@ static void json_entry(const struct entry *e, const char *path)
 
 	fputs("{\"type\":\"entry\",\"path\":", stdout);
 	report_json_string(path);
-	printf(",\"kind\":\"%s\"", kind_name(e));
+	printf(",\"kind\":\"%s\"", report_kind(e));
 	if (content)
 		printf(",\"bytes\":%llu", (unsigned long long)e->size);
 	if (content && e->hash_kind != HASH_NONE) {
@@ -120,6 +120,7 @@ static void on_done(struct watcher *w, const struct entry *e, const char *path)
 	int64_t now;
 
 	tally_add(&r->tally, e);
+	manifest_add(&r->manifest, e, path);
 	if (r->o->json && !r->o->quiet) {
 		json_entry(e, path);
 	} else if (r->o->verbose && r->tree) {
@@ -156,6 +157,21 @@ static void on_failed(struct watcher *w, const struct status *why, uint64_t numb
 	for (line = r->lines; line; line = line->next)
 		if (line->number == number)
 			line->failed = true;
+}
+
+static void on_resent(struct watcher *w, uint64_t bytes)
+{
+	struct report *r = (struct report *)w;
+
+	r->tally.resent++;
+	r->tally.resent_bytes += bytes;
+}
+
+static void on_kept(struct watcher *w, uint64_t bytes)
+{
+	struct report *r = (struct report *)w;
+
+	r->tally.kept += bytes;
 }
 
 static void json_progress(const struct report *r, int64_t now)
@@ -223,7 +239,7 @@ static void on_moved(struct watcher *w, const char *path, uint64_t bytes)
 void report_init(struct report *r, const char *command, const struct report_options *o)
 {
 	memset(r, 0, sizeof(*r));
-	r->watcher = (struct watcher){ on_done, on_failed, on_moved };
+	r->watcher = (struct watcher){ on_done, on_failed, on_moved, on_resent, on_kept };
 	r->o = o;
 	r->command = command;
 	r->lines_end = &r->lines;
@@ -240,6 +256,7 @@ void report_start(struct report *r, const char *name, bool tree, uint64_t entrie
 	tally_start(&r->tally);
 	r->file_ns = r->tally.start_ns;
 	r->next_ns = r->tally.start_ns + PROGRESS_INTERVAL_NS;
+	manifest_mark(&r->manifest);
 }
 
 static void print_lines(struct report *r, bool good)
@@ -255,6 +272,30 @@ static void print_lines(struct report *r, bool good)
 	r->lines_end = &r->lines;
 }
 
+void report_retry(struct report *r, const struct status *why, double seconds)
+{
+	unsigned int retries = r->tally.retries + 1;
+	struct tally old = r->tally;
+
+	clear_progress(r);
+	print_lines(r, false);
+	manifest_rewind(&r->manifest);
+	if (r->o->json) {
+		printf("{\"type\":\"retry\",\"number\":%u,\"seconds\":%.3f,\"code\":%d,\"text\":",
+		       retries, seconds, why->code);
+		report_json_string(why->text);
+		puts("}");
+	} else if (!r->o->quiet) {
+		complain("%s: %s; trying again in %g s", r->command, why->text, seconds);
+	}
+	fflush(stdout);
+	report_start(r, r->name, r->tree, r->total_entries, r->total_bytes);
+	r->tally.retries = retries;
+	r->tally.resent = old.resent;
+	r->tally.resent_bytes = old.resent_bytes;
+	r->tally.start_ns = old.start_ns;
+}
+
 static void json_summary(const struct report *r, const char *name, int code)
 {
 	double seconds = (double)(now_ns() - r->tally.start_ns) / NSEC_PER_SEC;
@@ -262,9 +303,13 @@ static void json_summary(const struct report *r, const char *name, int code)
 	fputs("{\"type\":\"summary\",\"name\":", stdout);
 	report_json_string(name);
 	printf(",\"files\":%llu,\"directories\":%llu,\"bytes\":%llu,\"failed\":%llu,"
-	       "\"seconds\":%.3f,\"code\":%d}\n", (unsigned long long)r->tally.files,
+	       "\"resent\":%llu,\"resent_bytes\":%llu,\"kept_bytes\":%llu,\"retries\":%u,"
+	       "\"seconds\":%.3f,\"code\":%d}\n",
+	       (unsigned long long)r->tally.files,
 	       (unsigned long long)r->tally.dirs, (unsigned long long)r->tally.bytes,
-	       (unsigned long long)r->tally.failed, seconds, code);
+	       (unsigned long long)r->tally.failed, (unsigned long long)r->tally.resent,
+	       (unsigned long long)r->tally.resent_bytes, (unsigned long long)r->tally.kept,
+	       r->tally.retries, seconds, code);
 }
 
 void report_end(struct report *r, const char *name, const struct status *st)
@@ -280,6 +325,9 @@ void report_end(struct report *r, const char *name, const struct status *st)
 	} else if (r->tree && !r->o->quiet && !st->text[0]) {
 		tally_text(&r->tally, text);
 		printf("%s: %s\n", printable(name), text);
+	} else if (r->tally.resent && !r->o->quiet) {
+		complain("%s: %llu blocks were damaged in shared memory, and sent again",
+			 r->command, (unsigned long long)r->tally.resent);
 	}
 	fflush(stdout);
 }

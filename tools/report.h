@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "manifest.h"
 #include "tally.h"
 #include "watcher.h"
 
@@ -21,6 +22,7 @@ struct report {
 	struct watcher watcher;		/* first: what a stream calls */
 	const struct report_options *o;
 	const char *command;
+	struct manifest manifest;	/* if one was created: of all that is done */
 	bool tree;			/* told by a summary, not file by file */
 	bool confirmed;			/* what is done needs no other side's word */
 	struct tally tally;
@@ -39,9 +41,13 @@ void report_init(struct report *r, const char *command, const struct report_opti
 /* A transfer begins. */
 void report_start(struct report *r, const char *name, bool tree, uint64_t entries,
 		  uint64_t bytes);
+/* It failed, and begins anew in so many seconds: all that was done counts no more. */
+void report_retry(struct report *r, const struct status *why, double seconds);
 /* It ended, by success or with @st, which is told to go with @name. */
 void report_end(struct report *r, const char *name, const struct status *st);
 
+/* "file" and the like. */
+const char *report_kind(const struct entry *e);
 /* A string of JSON: bytes that are no UTF-8 become lone surrogates, U+DC80 to U+DCFF. */
 void report_json_string(const char *text);
 

@@ -22,6 +22,8 @@ struct send_options {
 	uint32_t chunk;			/* bytes of a frame, at most */
 	uint32_t keep;			/* KEEP_* */
 	unsigned int hash;		/* a kind, or HASH_FASTEST */
+	uint64_t rate;			/* bytes a second; zero: no limit */
+	uint32_t flags;			/* REQUEST_F_DRY_RUN, _RESUME, _DIRECT, _DROP_CACHE */
 };
 
 /* What a walk is going to send. */
@@ -32,15 +34,30 @@ struct send_totals {
 	bool tree;			/* a directory is among it */
 };
 
+/* Something that was named, for what has to be sent again. */
+struct send_source {
+	const struct path_root *root;
+	const char *path;
+	uint64_t first;			/* the number of its first entry */
+};
+
 struct sender {
 	struct conv *c;
 	const struct send_options *o;
 	struct watcher *watcher;
 	struct hash hash;
+	struct hash spare;		/* for copies of it */
+	struct hash kept;		/* it, up to what the receiver has */
+	uint32_t chunk;			/* bytes of a frame, with regard to the rate */
+	int64_t due_ns;			/* when what was sent may have been, at that rate */
+	uint8_t *block;			/* SEND_BLOCK bytes, once there is use for them */
+	struct send_source *sources;
+	size_t source_count;
 	struct links links;		/* files that have several names */
 	struct entry e;			/* the one that is being sent */
 	uint64_t number;		/* of entries that were sent */
 	uint64_t confirmed;		/* by DONE */
+	uint64_t resent;		/* blocks that had been damaged */
 	uint64_t failures;		/* here and there */
 	int first_code;			/* of them; zero: none */
 	char path[PATH_MAX];		/* beneath the top, for people and for links */
@@ -58,11 +75,14 @@ void send_free(struct sender *s);
  */
 int send_measure(const struct path_root *root, const char *path, struct send_totals *totals,
 		 struct status *st);
+/* Only whether it is a directory. */
+int send_is_tree(const struct path_root *root, const char *path, bool *tree, struct status *st);
 /*
  * Sends what @path names: a directory with all that is in it. When that ends in
  * a slash, the destination itself takes its place. What cannot be read
  * is told to the watcher and to the receiver, and is no failure of this.
- * A symbolic link that was named itself is followed, if @root allows it.
+ * A symbolic link that was named itself is followed, if @root allows it. @root and
+ * @path stay until send_free().
  */
 int send_path(struct sender *s, const struct path_root *root, const char *path,
 	      struct status *st);

@@ -28,6 +28,10 @@
 	X(REFUSED,	17,	"the agent's rules forbid it")		\
 	X(BUSY,		18,	"the link is in use by another client")	\
 	X(ACCESS,	19,	"no permission to use the device")	\
+	X(DIFFERS,	20,	"files are not what the manifest says")	\
+	X(NO_ROOT,	21,	"the agent has no root of that name")	\
+	X(QUOTA,	22,	"more than the agent takes or gives in one transfer") \
+	X(MAX_DELETE,	23,	"more is to be deleted than --max-delete allows") \
 	X(INTERRUPTED,	130,	"interrupted by a signal")
 
 enum status_code {

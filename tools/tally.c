@@ -46,6 +46,21 @@ static void add_digest(enum hash_kind kind, const uint8_t digest[HASH_DIGEST_SIZ
 		 *hex ? " " : "", hex);
 }
 
+/* What was damaged was not seen by anybody, but somebody may want to know of it. */
+static void add_rest(const struct tally *t, char *text, size_t size)
+{
+	int used;
+
+	if (t->kept) {
+		used = snprintf(text, size, ", %llu bytes were there", (unsigned long long)t->kept);
+		text += used;
+		size -= used;
+	}
+	if (t->resent)
+		snprintf(text, size, ", %llu damaged blocks sent again",
+			 (unsigned long long)t->resent);
+}
+
 void tally_text(const struct tally *t, char text[TALLY_TEXT_SIZE])
 {
 	bool single = t->files == 1 && !t->dirs && !t->failed;
@@ -60,6 +75,8 @@ void tally_text(const struct tally *t, char text[TALLY_TEXT_SIZE])
 	else if (t->failed)
 		snprintf(text + used, TALLY_TEXT_SIZE - used, ", %llu failed",
 			 (unsigned long long)t->failed);
+	used = strlen(text);
+	add_rest(t, text + used, TALLY_TEXT_SIZE - used);
 }
 
 void tally_file_text(const struct entry *e, int64_t elapsed_ns, char text[TALLY_TEXT_SIZE])

@@ -11,6 +11,10 @@ struct tally {
 	uint64_t bytes;			/* content of files that are complete */
 	uint64_t moved;			/* content, of the one on its way too */
 	uint64_t failed;
+	uint64_t resent;		/* blocks that were damaged in shared memory */
+	uint64_t resent_bytes;
+	uint64_t kept;			/* bytes that an earlier attempt had brought */
+	unsigned int retries;		/* conversations that failed before */
 	int64_t start_ns;
 	/* Of the last file. */
 	enum hash_kind hash_kind;
@@ -20,7 +24,7 @@ struct tally {
 void tally_start(struct tally *t);
 void tally_add(struct tally *t, const struct entry *e);
 
-#define TALLY_TEXT_SIZE		240
+#define TALLY_TEXT_SIZE		320
 /* "123 bytes in 0.10 s, 1.2 MB/s, xxh3-128 0123..." or, for several, with their number. */
 void tally_text(const struct tally *t, char text[TALLY_TEXT_SIZE]);
 /* The same for one file. */

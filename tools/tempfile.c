@@ -15,11 +15,13 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "util.h"
 
 #define TEMPFILE_TRIES		100
 #define TEMPFILE_PREFIX		".ivring-"
+#define PARTIAL_PREFIX		".ivring-part-"
 #define TEMPFILE_LETTERS	"abcdefghijklmnopqrstuvwxyz0123456789"
 
 /* The look for litter costs no more than this, once in a while for a directory. */
@@ -50,13 +52,26 @@ int tempfile_make_name(char name[TEMPFILE_NAME_SIZE])
 	return 0;
 }
 
-bool tempfile_is_name(const char *name)
+static bool is_partial(const char *name)
+{
+	size_t prefix = strlen(PARTIAL_PREFIX);
+
+	return strlen(name) == TEMPFILE_PART_SIZE - 1 && !strncmp(name, PARTIAL_PREFIX, prefix) &&
+	       !name[prefix + strspn(name + prefix, "0123456789abcdef")];
+}
+
+static bool is_temporary(const char *name)
 {
 	size_t prefix = strlen(TEMPFILE_PREFIX);
 
 	return strlen(name) == TEMPFILE_NAME_SIZE - 1 &&
 	       !strncmp(name, TEMPFILE_PREFIX, prefix) &&
 	       !name[prefix + strspn(name + prefix, TEMPFILE_LETTERS)];
+}
+
+bool tempfile_is_name(const char *name)
+{
+	return is_temporary(name) || is_partial(name);
 }
 
 static void proc_name(int fd, char name[PROC_FD_SIZE])
@@ -96,7 +111,7 @@ void tempfile_collect(int dirfd)
 		return;
 	}
 	for (count = 0; count < COLLECT_ENTRIES_MAX && (entry = readdir(dir)); count++) {
-		if (!tempfile_is_name(entry->d_name) || !is_litter(dirfd, entry->d_name, &file))
+		if (!is_temporary(entry->d_name) || !is_litter(dirfd, entry->d_name, &file))
 			continue;
 		/* Locked until it is gone: its maker, if it was made just now, notices. */
 		unlinkat(dirfd, entry->d_name, 0);
@@ -168,6 +183,7 @@ int tempfile_create_named(struct tempfile *t, int dirfd)
 	int tries, ret;
 
 	t->dirfd = dirfd;
+	t->partial = false;
 	t->late_errors = true;
 	for (tries = 0; tries < TEMPFILE_TRIES; tries++) {
 		ret = tempfile_make_name(t->name);
@@ -196,6 +212,7 @@ static bool create_anonymous(struct tempfile *t, const struct tempfile_dir *dir,
 		return false;
 	has_proc = true;
 	t->dirfd = dir->fd;
+	t->partial = false;
 	t->late_errors = dir->late_errors;
 	t->name[0] = '\0';
 	t->fd = openat(dir->fd, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, mode);
@@ -215,6 +232,38 @@ int tempfile_create(struct tempfile *t, struct tempfile_dir *dir, mode_t mode)
 	/* Not to be tried for each of the next files. */
 	dir->named_only = !ret;
 	return ret;
+}
+
+/* Nobody else's, nor one that was put in the way, and still of that name. */
+static bool is_own_partial(const struct tempfile *t)
+{
+	struct stat mine, named;
+
+	return !fstat(t->fd, &mine) && S_ISREG(mine.st_mode) && mine.st_nlink == 1 &&
+	       mine.st_uid == geteuid() &&
+	       !fstatat(t->dirfd, t->name, &named, AT_SYMLINK_NOFOLLOW) &&
+	       named.st_dev == mine.st_dev && named.st_ino == mine.st_ino;
+}
+
+int tempfile_open_partial(struct tempfile *t, const struct tempfile_dir *dir,
+			  const char *final_name)
+{
+	t->dirfd = dir->fd;
+	t->late_errors = dir->late_errors;
+	snprintf(t->name, sizeof(t->name), PARTIAL_PREFIX "%016llx",
+		 (unsigned long long)XXH64(final_name, strlen(final_name), 0));
+	t->fd = openat(dir->fd, t->name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+		       O_CLOEXEC, 0600);
+	if (t->fd >= 0 && !flock(t->fd, LOCK_EX | LOCK_NB) && is_own_partial(t) &&
+	    !fchmod(t->fd, 0600)) {
+		t->partial = true;
+		return 0;
+	}
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	t->name[0] = '\0';
+	return -EBUSY;
 }
 
 /* Gives a file without name a temporary one: a link cannot replace what has the final one. */
@@ -310,6 +359,16 @@ void tempfile_discard(struct tempfile *t)
 	if (t->fd >= 0)
 		close(t->fd);
 	t->fd = -1;
+}
+
+void tempfile_keep(struct tempfile *t)
+{
+	struct stat stat;
+
+	/* Nothing is worth no name. */
+	if (t->partial && !fstat(t->fd, &stat) && stat.st_size)
+		t->name[0] = '\0';
+	tempfile_discard(t);
 }
 
 void tempfile_emergency(void)

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #define TEMPFILE_NAME_SIZE	15	/* ".ivring-XXXXXX" and the NUL */
+#define TEMPFILE_PART_SIZE	30	/* the same of ".ivring-part-" and 16 digits */
 
 /* A directory that files are to appear in, and what its file system can. */
 struct tempfile_dir {
@@ -25,7 +26,8 @@ struct tempfile {
 	int fd;
 	int dirfd;			/* borrowed, must stay open */
 	bool late_errors;
-	char name[TEMPFILE_NAME_SIZE];	/* empty while it has none */
+	bool partial;			/* stays when the transfer is cut short */
+	char name[TEMPFILE_PART_SIZE];	/* empty while it has none */
 };
 
 /* Looks at the directory, and removes old litter. */
@@ -41,6 +43,12 @@ int tempfile_create(struct tempfile *t, struct tempfile_dir *dir, mode_t mode);
 /* The same, for file systems without O_TMPFILE. */
 int tempfile_create_named(struct tempfile *t, int dirfd);
 /*
+ * What an earlier transfer left of the file that will be called @final_name, or an empty
+ * file; it has a name that depends on that one only. -EBUSY: another transfer has it.
+ */
+int tempfile_open_partial(struct tempfile *t, const struct tempfile_dir *dir,
+			  const char *final_name);
+/*
  * Closes the file in any case; on failure it is removed as well. What had the name
  * before is replaced, if it is a regular file or a link: else -EISDIR or -EEXIST.
  * It stays open as *@replaced, so that the caller decides when the file system
@@ -50,6 +58,8 @@ int tempfile_rename(struct tempfile *t, const char *final_name, int *replaced);
 /* Some unused name for something else than a file. */
 int tempfile_make_name(char name[TEMPFILE_NAME_SIZE]);
 void tempfile_discard(struct tempfile *t);
+/* Of one that is partial, what there is stays; any other is discarded. */
+void tempfile_keep(struct tempfile *t);
 /* For signal handlers that end the process: remove the file, if it has a name. */
 void tempfile_emergency(void);
 

@@ -115,6 +115,34 @@ const char *printable_cut(const char *text)
 	return printable(cut);
 }
 
+#define RING_BOUNCE	(64UL << 10)
+
+ssize_t ring_pread(int fd, void *buf, size_t len, off_t pos)
+{
+	ssize_t n = pos < 0 ? read(fd, buf, len) : pread(fd, buf, len, pos);
+	uint8_t bounce[RING_BOUNCE];
+
+	if (n >= 0 || errno != EFAULT)
+		return n;
+	len = min_u64(len, sizeof(bounce));
+	n = pos < 0 ? read(fd, bounce, len) : pread(fd, bounce, len, pos);
+	if (n > 0)
+		memcpy(buf, bounce, n);
+	return n;
+}
+
+ssize_t ring_pwrite(int fd, const void *buf, size_t len, off_t pos)
+{
+	ssize_t n = pos < 0 ? write(fd, buf, len) : pwrite(fd, buf, len, pos);
+	uint8_t bounce[RING_BOUNCE];
+
+	if (n >= 0 || errno != EFAULT)
+		return n;
+	len = min_u64(len, sizeof(bounce));
+	memcpy(bounce, buf, len);
+	return pos < 0 ? write(fd, bounce, len) : pwrite(fd, bounce, len, pos);
+}
+
 mode_t read_umask(void)
 {
 	mode_t mask = umask(0);
@@ -183,6 +211,15 @@ static void on_sigbus(int signum)
 	ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
 	(void)ignored;
 	_exit(STATUS_PEER_GONE);
+}
+
+void stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGCHLD);
 }
 
 void stop_install(void)

@@ -40,6 +40,14 @@ const char *printable(const char *text);
 #define PRINTABLE_CUT	120
 const char *printable_cut(const char *text);
 
+/*
+ * pread(2) and pwrite(2), with a negative @pos read(2) and write(2), for memory that
+ * may be part of a ring: a file system that takes hold of pages instead of copying
+ * (9p without cache, FUSE with direct_io) cannot have that, and gets a buffer.
+ */
+ssize_t ring_pread(int fd, void *buf, size_t len, off_t pos);
+ssize_t ring_pwrite(int fd, const void *buf, size_t len, off_t pos);
+
 /* The process's umask; not while other threads create files. */
 mode_t read_umask(void);
 
@@ -53,6 +61,8 @@ void log_line(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The signal that asks this process to end, or zero. Every wait looks at it. */
 extern volatile sig_atomic_t stop_signal;
+/* Those that ask a process to end, and SIGCHLD: for processes that wait for others. */
+void stop_signals(sigset_t *set);
 /* SIGINT, SIGTERM and SIGHUP set stop_signal; a link that vanishes under a mapping ends us. */
 void stop_install(void);
 /*

@@ -12,6 +12,10 @@ struct watcher {
 	void (*failed)(struct watcher *w, const struct status *why, uint64_t number);
 	/* So many bytes of content are through. Called often. */
 	void (*moved)(struct watcher *w, const char *path, uint64_t bytes);
+	/* A block of so many bytes was damaged on its way, and comes again. */
+	void (*resent)(struct watcher *w, uint64_t bytes);
+	/* So many bytes of a file were there already, and right. */
+	void (*kept)(struct watcher *w, uint64_t bytes);
 };
 
 static inline void watcher_done(struct watcher *w, const struct entry *e, const char *path)
@@ -30,6 +34,18 @@ static inline void watcher_moved(struct watcher *w, const char *path, uint64_t b
 {
 	if (w && w->moved)
 		w->moved(w, path, bytes);
+}
+
+static inline void watcher_resent(struct watcher *w, uint64_t bytes)
+{
+	if (w && w->resent)
+		w->resent(w, bytes);
+}
+
+static inline void watcher_kept(struct watcher *w, uint64_t bytes)
+{
+	if (w && w->kept)
+		w->kept(w, bytes);
 }
 
 #endif /* IVRING_WATCHER_H */

@@ -92,6 +92,22 @@ serve_stop()
 	wait "$serve_pid"
 }
 
+serve_proc()
+{
+	echo "/proc/$serve_pid"
+}
+
+# serve_memfd LINK: the link's memory, as a file to open
+serve_memfd()
+{
+	local fd
+
+	for fd in "/proc/$serve_pid/fd"/*; do
+		[[ $(readlink "$fd") == /memfd:*"$1"* ]] && echo "$fd" && return
+	done
+	return 1
+}
+
 # guest_agent [ARGS]: leaves its process ID in the guest's /run/agent.pid
 guest_agent()
 {
@@ -145,7 +161,7 @@ guest_stat_of()
 	guest "cat /sys/class/ivring/$1/stats/$2"
 }
 
-# Wake-ups that only the safety timer brought, on all channels: there should be none.
+# Wake-ups that only the tick brought, on all channels: there should be none.
 rescued_total()
 {
 	awk '{ n += $1 } END { print NR ? n + 0 : "unknown" }' /sys/class/ivring/ivring0c*/stats/rescued

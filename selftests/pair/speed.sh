@@ -44,6 +44,22 @@ speed_rounds()
 	done >"$SPEED_TIMES"
 }
 
+# speed_hash_rounds N FILE: with the default hash and with none, in turns
+speed_hash_rounds()
+{
+	local hash
+
+	for _ in $(seq "$1"); do
+		for hash in fastest none; do
+			timed "push_$hash" "$IVRING" push --quiet --hash $hash "$2" vm0:speed || return
+			timed "pull_$hash" "$IVRING" pull --quiet --hash $hash vm0:speed /tmp/speed.back ||
+				return
+			rm /tmp/speed.back
+			guest rm "$PAIR_GUEST_ROOT/speed"
+		done
+	done >"$SPEED_TIMES"
+}
+
 # speed_ns WHAT best|median
 speed_ns()
 {
@@ -68,6 +84,14 @@ speed_ratio()
 	awk -v what="$(speed_ns "$1" "$2")" -v host="$(speed_ns host_cp "$2")" \
 		-v guest="$(speed_ns guest_cp "$2")" \
 		'BEGIN { printf "%.3f", (host > guest ? host : guest) / what }'
+}
+
+# speed_hash_ratio push|pull best|median: how fast it is with the default hash, without
+# one being 1
+speed_hash_ratio()
+{
+	awk -v on="$(speed_ns "$1_fastest" "$2")" -v off="$(speed_ns "$1_none" "$2")" \
+		'BEGIN { printf "%.3f", off / on }'
 }
 
 # What wake-ups cost: host's and guest's doorbells, host's and guest's interrupts

@@ -9,10 +9,12 @@
 set -uo pipefail
 # shellcheck source=pair.sh
 . /src/selftests/pair/pair.sh
+# shellcheck source=life.sh
+. /src/selftests/pair/life.sh
 
 # Exit codes, as ivring(1) lists them.
 USAGE=2 NO_LINK=3 NO_PEER=4 NO_AGENT=5 SOURCE=7 NOT_REGULAR=8 DEST=9 NO_SPACE=10
-PEER_GONE=13 REFUSED=17 BUSY=18
+PEER_GONE=13 REFUSED=17 BUSY=18 NO_ROOT=21 QUOTA=22
 
 absent()
 {
@@ -24,28 +26,6 @@ no_litter()
 {
 	[ -z "$(guest "find $PAIR_GUEST_ROOT -name '.*ivring*'")" ]
 }
-
-works()
-{
-	code_is 0 "$IVRING" push --quiet /tmp/small vm0:works &&
-		code_is 0 "$IVRING" pull --quiet vm0:works /tmp/works &&
-		cmp /tmp/small /tmp/works
-}
-
-# within SECONDS CMD...
-within()
-{
-	local limit=$1 start=$SECONDS
-
-	shift
-	"$@" || return
-	[ $((SECONDS - start)) -le "$limit" ] && return
-	echo "# took $((SECONDS - start)) s"
-	return 1
-}
-
-head -c 100000 /dev/urandom >/tmp/small
-head -c 256M /dev/zero >/tmp/big
 
 ok "without modules: no link" code_is $NO_LINK "$IVRING" push /tmp/small vm0:x
 ok "the modules load" load_host
@@ -101,82 +81,44 @@ ok "no file is left here" [ -z "$(ls -A /tmp/full)" ]
 umount /tmp/full
 ok "after full disks, transfers work" works
 
-mark_here()
-{
-	sent=$(stat_of ivring0c0 tx_bytes)
-	received=$(stat_of ivring0c0 rx_bytes)
-}
-
-# More has gone one way since mark_here than a transfer begins with.
-moving()
-{
-	[ "$(stat_of ivring0c0 tx_bytes)" -gt $((sent + (4 << 20))) ] ||
-		[ "$(stat_of ivring0c0 rx_bytes)" -gt $((received + (4 << 20))) ]
-}
-
-# push_big, pull_big: in the middle of a transfer, whose process is $client. It is
-# stopped there, or it might be through before what is done to the other side is.
-push_big()
-{
-	mark_here
-	"$IVRING" push --quiet /tmp/big vm0:victim 2>>"$RESULTS/commands.log" &
-	client=$!
-	wait_for 10 moving
-	kill -STOP $client
-}
-
-pull_big()
-{
-	mark_here
-	"$IVRING" pull --quiet vm0:big /tmp/victim 2>>"$RESULTS/commands.log" &
-	client=$!
-	wait_for 10 moving
-	kill -STOP $client
-}
-
-# client_ends CODE: goes on, and ends with that
-client_ends()
-{
-	kill -CONT $client
-	code_is "$1" wait $client
-}
-
-# The process of the agent that transfers, not the one that looks after it.
+# The process of the agent that transfers, not those that look after it.
 guest_agent_child_kill()
 {
-	guest 'pkill -KILL -P $(cat /run/agent.pid)'
+	guest 'pkill -KILL -P $(pgrep -P $(cat /run/agent.pid))'
+}
+
+guest_agent_roots()
+{
+	guest "mkdir -p /tmp/drop; setsid $IVRING agent --root drop=/tmp/drop:wo \
+		--root pub=$PAIR_GUEST_ROOT:ro >>/results/agent.log 2>&1 </dev/null &
+		echo \$! >/run/agent.pid"
 }
 
 # The client is killed in the middle.
-push_big
-kill -KILL $client
-wait $client 2>/dev/null
-ok "a push was killed; the next works" works
+ok "a push" push_big_stopped
+ok "it is killed" client_dies
+ok "the next works" works
 ok "no file under the final name" absent victim
 ok "no temporary file" no_litter
 
 # Interrupted as a person does it.
-mark_here
 # A background job of a shell ignores SIGINT; setsid's child does not inherit that here.
-setsid env --default-signal=INT "$IVRING" push --quiet /tmp/big vm0:victim &
-client=$!
-wait_for 10 moving
-kill -INT $client
-ok "Ctrl-C ends with 130" code_is 130 wait $client
+ok "a push" begin_stopped setsid env --default-signal=INT "$IVRING" push --quiet /tmp/big vm0:victim
+ok "Ctrl-C ends with 130" client_dies -INT 130
 ok "no file after Ctrl-C" absent victim
 ok "after Ctrl-C, transfers work" works
 
 # The part of the agent that transfers is killed in the middle; the other part
 # starts it again. On tmpfs, which can have files without a name, nothing is left.
-push_big
+ok "a push" push_big_stopped
 ok "the agent's child is killed" guest_agent_child_kill
 ok "that is: peer gone" within 15 client_ends $PEER_GONE
 ok "no file after the child's death" absent victim
 ok "and no temporary file" no_litter
 ok "the agent goes on, transfers work" wait_for 10 works
 
-guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
-pull_big
+guest "head -c $BIG /dev/zero >$PAIR_GUEST_ROOT/big"
+ok "a pull" pull_big_stopped
 ok "the agent's child is killed while it sends" guest_agent_child_kill
 ok "that is: peer gone, too" within 15 client_ends $PEER_GONE
 ok "no file here" [ ! -e /tmp/victim ]
@@ -185,7 +127,7 @@ ok "transfers work after that" wait_for 10 works
 guest rm "$PAIR_GUEST_ROOT/big"
 
 # All of the agent is: when the part that looks after the other dies, both go.
-push_big
+ok "a push" push_big_stopped
 child=$(guest 'pgrep -P $(cat /run/agent.pid)')
 guest_agent_stop -KILL
 ok "the agent was killed: peer gone" within 15 client_ends $PEER_GONE
@@ -204,10 +146,42 @@ guest_agent_stop
 guest_agent
 ok "transfers work" works
 
+# Another user's rights, and several roots
+guest_agent_stop
+guest_agent --user nobody
+ok "another user cannot write to root's directory" code_is $DEST "$IVRING" push /tmp/small vm0:x
+guest "mkdir -m 700 $PAIR_GUEST_ROOT/mine && chown nobody: $PAIR_GUEST_ROOT/mine"
+ok "but to its own" code_is 0 "$IVRING" push --quiet /tmp/small vm0:mine/
+ok "and it is its own" guest "[ \$(stat -c %U $PAIR_GUEST_ROOT/mine/small) = nobody ]"
+ok "one conversation after the other" code_is 0 "$IVRING" pull --quiet vm0:mine/small /tmp/x
+guest_agent_stop
+guest_agent_roots
+ok "no such root" code_is $NO_ROOT "$IVRING" push /tmp/small vm0:x
+ok "a read-only root" code_is $REFUSED "$IVRING" push /tmp/small vm0:pub/
+ok "a write-only root" code_is $REFUSED "$IVRING" pull vm0:drop/small /tmp/x
+ok "to the one" code_is 0 "$IVRING" push --quiet /tmp/small vm0:drop
+ok "from the other" code_is 0 "$IVRING" pull --quiet vm0:pub/works /tmp/x
+guest_agent_stop
+# A journal of our own
+guest 'rm -f /tmp/audit; socat -u UNIX-RECV:/dev/log OPEN:/tmp/audit,creat,append \
+	>/dev/null 2>&1 </dev/null & echo $! >/run/socat.pid'
+ok "something takes what is for the journal" wait_for 10 guest '[ -S /dev/log ]'
+guest_agent --max-bytes 64K --sandbox require --audit both
+ok "more than one transfer may bring" code_is $QUOTA "$IVRING" push /tmp/small vm0:x
+ok "nothing came of it" absent x
+echo little >/tmp/little
+ok "within the limits" code_is 0 "$IVRING" push --quiet /tmp/little vm0:
+ok "the journal knows it all" guest 'grep -a "result=22 reason=" /tmp/audit &&
+	grep -aE "ivring.*direction=push .*bytes=[1-9].* hash=xxh.* result=0" /tmp/audit'
+guest 'kill $(cat /run/socat.pid); rm -f /dev/log'
+guest_agent_stop
+guest_agent
+ok "after all these agents, transfers work" works
+
 # QEMU is killed in the middle, in both directions.
 for direction in push pull; do
-	guest "head -c 256M /dev/zero >$PAIR_GUEST_ROOT/big"
-	"${direction}_big"
+	guest "head -c $BIG /dev/zero >$PAIR_GUEST_ROOT/big"
+	ok "a $direction" "${direction}_big_stopped"
 	guest_kill
 	ok "QEMU was killed during $direction: peer gone" within 15 client_ends $PEER_GONE
 	ok "no file here" [ ! -e /tmp/victim ]
@@ -234,7 +208,7 @@ ok "the link is up after a reset" wait_for 10 link_is up
 ok "transfers work after a reset" works
 
 # The server is killed: the link goes away, and comes back with a new server.
-push_big
+ok "a push" push_big_stopped
 serve_stop -KILL 2>/dev/null
 ok "the server was killed: peer gone" within 15 client_ends $PEER_GONE
 ok "the guest sees it" wait_for 15 guest '[ "$(cat /sys/class/ivring/ivring0/state)" = waiting ]'

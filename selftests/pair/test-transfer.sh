@@ -14,6 +14,10 @@ set -uo pipefail
 # needs little else: a copy of a big file in memory would not fit.
 LIMIT=(prlimit --as=$((96 << 20)) --)
 
+# The big file; the sparse one has ten times that.
+BIG_MIB=${IVRING_TEST_BIG_MIB:-512}
+SPARSE=$((BIG_MIB * 10 << 20))
+
 same_in_guest()
 {
 	[ "$(sha256sum <"$1")" = "$(guest "sha256sum <$PAIR_GUEST_ROOT/$2")" ]
@@ -46,8 +50,8 @@ for size in 0 1 4095 4096 4097 1048575 1048576 1048577; do
 done
 
 mapfile -t before < <(guest_memory)
-head -c 512M /dev/urandom >/tmp/size-512M
-round_trip /tmp/size-512M
+head -c "${BIG_MIB}M" /dev/urandom >/tmp/size-big
+round_trip /tmp/size-big
 mapfile -t after < <(guest_memory)
 echo "# guest: kernel ${before[0]} -> ${after[0]} KiB, agent ${before[1]} -> ${after[1]} KiB"
 ok "the agent did not grow by 1 MiB" [ $((after[1] - before[1])) -lt 1024 ]
@@ -55,11 +59,11 @@ ok "the agent did not grow by 1 MiB" [ $((after[1] - before[1])) -lt 1024 ]
 ok "nor the guest's kernel by 24 MiB" [ $((after[0] - before[0])) -lt 24576 ]
 
 # Data at the start, in the middle and at the very end, holes between.
-truncate -s 5G /scratch/sparse
-for at in 0 2621440000 5368709119; do
+truncate -s $SPARSE /scratch/sparse
+for at in 0 $((SPARSE / 2)) $((SPARSE - 1)); do
 	printf x | dd of=/scratch/sparse bs=1 seek=$at conv=notrunc status=none
 done
-ok "push a sparse file of 5 GiB" code_is 0 "${LIMIT[@]}" "$IVRING" push /scratch/sparse vm0:sparse
+ok "push a sparse file of $((SPARSE >> 20)) MiB" code_is 0 "${LIMIT[@]}" "$IVRING" push /scratch/sparse vm0:sparse
 ok "it stays sparse" [ "$(guest "stat -c %b $PAIR_GUEST_ROOT/sparse")" -lt 1000 ]
 ok "pull it" code_is 0 "${LIMIT[@]}" "$IVRING" pull vm0:sparse /scratch/sparse.back
 ok "it is still sparse" [ "$(stat -c %b /scratch/sparse.back)" -lt 1000 ]
@@ -87,10 +91,17 @@ list()
 
 guest_agent_stop
 guest_agent --allow-devices
-ok "push a tree" code_is 0 "$IVRING" push -a /tmp/tree vm0:
+ok "push a tree" code_is 0 "$IVRING" push -a --manifest /tmp/pushed /tmp/tree vm0:
 ok "it arrived whole" [ "$(list /tmp/tree)" = "$(guest "$(declare -f list); list $PAIR_GUEST_ROOT/tree")" ]
 ok "pull it" code_is 0 "$IVRING" pull -a vm0:tree/ /tmp/tree.back
 ok "it came back whole" [ "$(list /tmp/tree)" = "$(list /tmp/tree.back)" ]
+ok "pull it with a manifest" code_is 0 "$IVRING" pull -a --manifest /tmp/pulled vm0:tree /tmp/tree.again/
+ok "which is the same as the one of the push" cmp <(sort /tmp/pushed) <(sort /tmp/pulled)
+ok "and has all files and names" [ "$(grep -c ^xxh3-128: /tmp/pulled)" = 2002 ]
+ok "nothing differs" code_is 0 "$IVRING" verify /tmp/pushed /tmp/tree.again
+printf x >>/tmp/tree.again/tree/many/xaaaa
+ok "now something does" code_is 20 "$IVRING" verify /tmp/pushed /tmp/tree.again
+rm -rf /tmp/tree.again
 ok "two names are still one file" [ /tmp/tree.back/sub/file -ef /tmp/tree.back/sub/deep/again ]
 
 # Standard input and output
@@ -105,6 +116,26 @@ ok "standard input and output" pipe_through
 ok "JSON" grep -q '"type":"summary","name":"vm0:piped","files":1' \
 	<("$IVRING" pull --json vm0:piped /tmp/piped)
 rm -rf /tmp/tree*
+
+# Behind a hole the sides would see different memory.
+hole_is_refused()
+{
+	! fallocate --punch-hole --offset 1048576 --length 4096 "$(serve_memfd vm0)" \
+		2>"$RESULTS/hole.log" && grep -q 'not permitted' "$RESULTS/hole.log"
+}
+
+ok "nobody can punch a hole into the memory" hole_is_refused
+
+# 9p without cache takes hold of pages, which a ring's mapping does not give.
+through_9p()
+{
+	"$IVRING" push "$IVRING" vm0:over-9p >>"$RESULTS/commands.log" 2>&1 &&
+		"$IVRING" pull vm0:over-9p "$RESULTS/over-9p" >>"$RESULTS/commands.log" 2>&1 &&
+		cmp "$IVRING" "$RESULTS/over-9p"
+}
+
+ok "from and to a file system without a page cache" through_9p
+rm -f "$RESULTS/over-9p"
 
 # From the guest, to an agent on the host.
 mkdir -p /tmp/host-root

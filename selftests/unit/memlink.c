@@ -135,6 +135,8 @@ static int mem_commit(struct ivring_chan *ch, struct ivring_span *span)
 		return -EPIPE;
 	}
 	must(span->offset == r->prod % s->link->ring_size, "commit at the wrong place");
+	if (s->link->tamper)
+		s->link->tamper(s->side, r->data + span->offset, span->len);
 	return advance(s, &r->prod, span->len, writable(s));
 }
 

@@ -32,6 +32,8 @@ struct memlink {
 	struct memring ring[2];
 	bool closed[2];
 	bool reset;
+	/* What shared memory does to bytes that @side just gave away; or NULL */
+	void (*tamper)(unsigned int side, uint8_t *data, uint64_t len);
 	struct memside sides[2];
 };
 

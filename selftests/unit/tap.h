@@ -38,6 +38,23 @@ static void tap_skip(const char *what, const char *why)
 	printf("ok %d - %s # SKIP %s\n", ++tap_count, what, why);
 }
 
+/* One line of TAP for many checks; the first that fails is told. */
+__attribute__((unused))
+static int tap_wrong;
+
+#define CHECK(condition) do {							\
+	if (!(condition) && !tap_wrong++)					\
+		printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);	\
+} while (0)
+
+__attribute__((unused))
+static void tap_run(void (*test)(void), const char *what)
+{
+	tap_wrong = 0;
+	test();
+	ok(!tap_wrong, "%s", what);
+}
+
 static int tap_done(void)
 {
 	printf("1..%d\n", tap_count);

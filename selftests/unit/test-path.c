@@ -146,6 +146,45 @@ static void test_dests(void)
 	}
 }
 
+/* The code, or zero; what was made is removed again. */
+static int dest_dir(const char *path)
+{
+	struct status st;
+	int fd;
+
+	if (path_open_dest_dir(&root, path, 0700, &fd, &st))
+		return st.code;
+	close(fd);
+	unlinkat(root.fd, path, AT_REMOVEDIR);
+	return 0;
+}
+
+static void test_dest_dirs(void)
+{
+	static const struct {
+		const char *path;
+		int code;
+	} cases[] = {
+		{ "sub", 0 },
+		{ "new", 0 },
+		{ "sub/new/", 0 },
+		{ "sub/missing/new", STATUS_DEST },
+		{ "file", STATUS_DEST },
+		{ "../new", STATUS_REFUSED },
+		{ "outer-dir/new", STATUS_REFUSED },
+		{ ".ivring-abc123", STATUS_DEST },
+		{ "sub/.ivring-abc123/", STATUS_DEST },
+	};
+	size_t i;
+	int code;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		code = dest_dir(cases[i].path);
+		ok(code == cases[i].code, "directory '%s': %d, want %d", cases[i].path, code,
+		   cases[i].code);
+	}
+}
+
 /* Temporary files in the root. */
 static int count_temps(void)
 {
@@ -311,6 +350,7 @@ int main(void)
 	root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	test_sources();
 	test_dests();
+	test_dest_dirs();
 	test_tempfile(create_any, "without a name");
 	test_tempfile(tempfile_create_named, "with a name");
 	test_litter();

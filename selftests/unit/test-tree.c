@@ -13,153 +13,25 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "memlink.h"
-#include "tap.h"
-#include "util.h"
+#include "transfer.h"
 
-#define MIB	(1ULL << 20)
-
-static char dir[] = "/tmp/ivring-test-tree-XXXXXX";
-static const struct path_root local = { AT_FDCWD, false, "the local" };
-static int root_fd;
-
-struct pair {
-	struct memlink link;
-	struct agent agent;
-	pthread_t thread;
-	int result;
-	struct conv conv;
-	uint64_t failures;
-	char text[STATUS_TEXT_SIZE];	/* of the last one */
-	struct watcher watcher;
-};
-
-static struct pair pair;
-static struct request request;
-static unsigned int hash = HASH_FASTEST;
-static enum hash_kind hash_seen;
-
-static void on_failed(struct watcher *w, const struct status *why, uint64_t number)
+static void tree_start(uint64_t window)
 {
-	(void)w;
-	(void)number;
-	pair.failures++;
-	snprintf(pair.text, sizeof(pair.text), "%s", why->text);
+	link_size = 4 * MIB;
+	link_window = window;
+	pair_start();
 }
 
-static void on_done(struct watcher *w, const struct entry *e, const char *path)
+static int push_keeping(const char *source, const char *dest, uint32_t what)
 {
-	(void)w;
-	(void)path;
-	if (S_ISREG(e->mode) && !(e->flags & ENTRY_F_LINK))
-		hash_seen = e->hash_kind;
+	keep = what;
+	return push(source, dest);
 }
 
-static void *agent_thread(void *arg)
+static int pull_keeping(const char *source, const char *dest, uint32_t what)
 {
-	struct ivring_chan *ch = memlink_chan(&pair.link, 1);
-
-	(void)arg;
-	pair.result = agent_converse(&pair.agent, ch);
-	ivring_chan_close(ch);
-	return NULL;
-}
-
-static void pair_start(uint64_t window)
-{
-	struct status st;
-
-	memset(&pair, 0, sizeof(pair));
-	memlink_init(&pair.link, 4 * MIB, window);
-	pair.agent.root = (struct path_root){ root_fd, true, "the agent's" };
-	pair.agent.timeout_ms = 10000;
-	pair.agent.chunk = SEND_CHUNK_DEFAULT;
-	pair.agent.recv.allowed = KEEP_ALL;
-	pair.agent.recv.umask = 022;
-	pair.agent.label = "test";
-	pair.watcher.failed = on_failed;
-	pair.watcher.done = on_done;
-	memset(&request, 0, sizeof(request));
-	if (pthread_create(&pair.thread, NULL, agent_thread, NULL) ||
-	    conv_start(&pair.conv, memlink_chan(&pair.link, 0), 5000, &st))
-		exit(1);
-}
-
-static int pair_end(void)
-{
-	ivring_chan_close(memlink_chan(&pair.link, 0));
-	pthread_join(pair.thread, NULL);
-	memlink_destroy(&pair.link);
-	return pair.result;
-}
-
-/* Zero, or the first failure's code. */
-static int push(const char *source, const char *dest, uint32_t keep)
-{
-	struct send_options options = {
-		.chunk = SEND_CHUNK_DEFAULT, .keep = keep, .hash = hash,
-	};
-	static struct sender s;
-	struct status st = { 0 };
-	struct frame f;
-	int ret;
-
-	request.flags = REQUEST_F_INTO_DIR | REQUEST_F_MAKE_DIR;
-	request.keep = keep;
-	strcpy(request.path, dest);
-	send_init(&s, &pair.conv, &options, &pair.watcher);
-	ret = conv_send_request(&pair.conv, FRAME_PUT, &request, &st);
-	if (!ret)
-		ret = conv_expect(&pair.conv, FRAME_GO, &f, &st);
-	if (!ret)
-		ret = send_path(&s, &local, source, &st);
-	if (!ret)
-		ret = send_finish(&s, &st);
-	send_free(&s);
-	if (ret)
-		printf("# push: %s\n", st.text);
-	return ret ? -ret : s.first_code;
-}
-
-static int pull(const char *source, const char *dest, uint32_t keep)
-{
-	struct recv_options options = { .umask = 022, .allowed = KEEP_ALL };
-	static struct receiver r;
-	struct status st = { 0 };
-	struct frame f;
-	int ret;
-
-	request.keep = keep;
-	request.hash = hash;
-	request.flags = 0;
-	strcpy(request.path, source);
-	ret = conv_send_request(&pair.conv, FRAME_GET, &request, &st);
-	if (!ret)
-		ret = conv_expect(&pair.conv, FRAME_BEGIN, &f, &st);
-	request.flags = REQUEST_F_INTO_DIR | REQUEST_F_MAKE_DIR;
-	strcpy(request.path, dest);
-	recv_init(&r, &pair.conv, &local, &options, &pair.watcher);
-	if (!ret)
-		ret = recv_begin(&r, &request, &st);
-	if (!ret)
-		ret = recv_stream(&r, &st);
-	recv_end(&r);
-	recv_free(&r);
-	if (ret)
-		printf("# pull: %s\n", st.text);
-	return ret ? -ret : r.first_code ? r.first_code : r.skip_code;
-}
-
-/* The process's umask is 0, as the receiver wants it. */
-static bool run(const char *command)
-{
-	bool good;
-
-	umask(022);
-	good = !system(command);
-	umask(0);
-	return good;
+	keep = what;
+	return pull(source, dest);
 }
 
 /* Names, types, modes, owners, times, targets and content of two trees, and links. */
@@ -195,15 +67,15 @@ static void test_tree(uint64_t window)
 
 	if (!run("rm -rf root/* back"))
 		exit(1);
-	pair_start(window);
-	ok(!push("src/t", "", 0) && !pair.failures, "push of a tree, window %llu",
+	tree_start(window);
+	ok(!push_keeping("src/t", "", 0) && !pair.failures, "push of a tree, window %llu",
 	   (unsigned long long)window);
 	ok(same_trees("src/t", "root/t"), "all of it is there");
 	ok(!fstatat(root_fd, "t/holes", &stat, 0) && stat.st_blocks < 2048, "holes stay holes");
-	ok(!pull("t", "back", 0) && same_trees("src/t", "back/t"), "pull of it");
-	ok(!push("src/t/", "other", 0) && same_trees("src/t", "root/other"),
+	ok(!pull_keeping("t", "back", 0) && same_trees("src/t", "back/t"), "pull of it");
+	ok(!push_keeping("src/t/", "other", 0) && same_trees("src/t", "root/other"),
 	   "a slash at the end: only what is in it");
-	ok(!pull("t/", "back/t", 0) && same_trees("src/t", "back/t"), "over what is there");
+	ok(!pull_keeping("t/", "back/t", 0) && same_trees("src/t", "back/t"), "over what is there");
 	ok(!pair_end(), "the conversation was in order");
 }
 
@@ -221,22 +93,22 @@ static void test_attributes(void)
 		 "mknod null c 1 3 && chmod 4777 big && chown -h 12:34 small link deep && chmod 1777 empty"))
 		exit(1);
 	xattrs = !setxattr("src/x/small", "user.colour", "blue", 4, 0);
-	pair_start(MIB);
-	ok(push("src/x", "", 0) == STATUS_NOT_REGULAR && pair.failures == 2,
+	tree_start(MIB);
+	ok(push_keeping("src/x", "", 0) == STATUS_NOT_REGULAR && pair.failures == 2,
 	   "without being asked, neither device nor fifo: %s", pair.text);
-	ok(!push("src/x", "", KEEP_ALL) && same_trees("src/x", "root/x"), "%s", what);
+	ok(!push_keeping("src/x", "", KEEP_ALL) && same_trees("src/x", "root/x"), "%s", what);
 	if (xattrs)
 		ok(getxattr("root/x/small", "user.colour", value, sizeof(value)) == 4 &&
 		   !memcmp(value, "blue", 4), "an extended attribute");
 	else
 		tap_skip("an extended attribute", "the file system has none");
-	ok(!pull("x", "back", KEEP_ALL) && same_trees("src/x", "back/x"), "and back");
-	ok(!push("src/x/big", "", KEEP_MODE) && run("[ $(stat -c %a root/big) = 777 ]"),
+	ok(!pull_keeping("x", "back", KEEP_ALL) && same_trees("src/x", "back/x"), "and back");
+	ok(!push_keeping("src/x/big", "", KEEP_MODE) && run("[ $(stat -c %a root/big) = 777 ]"),
 	   "no set-id bit unless asked for");
 	pair_end();
-	pair_start(MIB);
+	tree_start(MIB);
 	pair.agent.recv.allowed = KEEP_ALL & ~(KEEP_SETID | KEEP_DEVICES);
-	ok(push("src/x", "", KEEP_MODE | KEEP_SETID) == STATUS_REFUSED, "nor against the agent's rules");
+	ok(push_keeping("src/x", "", KEEP_MODE | KEEP_SETID) == STATUS_REFUSED, "nor against the agent's rules");
 	pair_end();
 	if (!run("rm -rf src/x"))
 		exit(1);
@@ -248,8 +120,8 @@ static void test_obstacles(void)
 	if (!run("rm -rf root/*; mkdir -p root/t/small outside && ln -s ../outside root/l && "
 		 "mkdir root/t/link; echo keep >root/t/deep"))
 		exit(1);
-	pair_start(MIB);
-	ok(push("src/t", "", 0) == STATUS_DEST, "obstacles: %s", pair.text);
+	tree_start(MIB);
+	ok(push_keeping("src/t", "", 0) == STATUS_DEST, "obstacles: %s", pair.text);
 	ok(run("[ -d root/t/small ] && [ -d root/t/link ] && [ \"$(cat root/t/deep)\" = keep ] && "
 	       "cmp src/t/big root/t/big && [ -z \"$(find root -name '.ivring-*')\" ]"),
 	   "cost nothing else");
@@ -260,18 +132,18 @@ static void test_obstacles(void)
 	if (!run("rm -rf root/*; mkdir outside/in; mkdir -p src/e/l && echo evil >src/e/l/in && "
 		 "mkdir root/e && ln -s ../../outside root/e/l"))
 		exit(1);
-	pair_start(MIB);
-	ok(!push("src/e", "", 0) && run("[ -f root/e/l/in ] && [ ! -L root/e/l ] && [ -d outside/in ]"),
+	tree_start(MIB);
+	ok(!push_keeping("src/e", "", 0) && run("[ -f root/e/l/in ] && [ ! -L root/e/l ] && [ -d outside/in ]"),
 	   "a symbolic link in the way of a directory is replaced, not followed");
-	ok(push("src/none", "", 0) == STATUS_SOURCE, "what is not there: %s", pair.text);
-	ok(push("src/t", "../out", 0) == STATUS_REFUSED, "a way out");
+	ok(push_keeping("src/none", "", 0) == STATUS_SOURCE, "what is not there: %s", pair.text);
+	ok(push_keeping("src/t", "../out", 0) == STATUS_REFUSED, "a way out");
 	pair_end();
 	if (geteuid())
 		return;
 	if (!run("rm -rf root/*") || seteuid(65534))
 		exit(1);
-	pair_start(MIB);
-	ok(push("src/t", "", KEEP_OWNER) == STATUS_REFUSED, "owners without being root");
+	tree_start(MIB);
+	ok(push_keeping("src/t", "", KEEP_OWNER) == STATUS_REFUSED, "owners without being root");
 	pair_end();
 	if (seteuid(0))
 		exit(1);
@@ -286,21 +158,18 @@ static void test_hashes(void)
 	bool good;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		hash = kinds[i];
-		if (!hash_known(hash)) {
-			tap_skip("a hash", "its library is not here");
+		if (!choose_hash(kinds[i]))
 			continue;
-		}
 		if (!run("rm -rf root/* back"))
 			exit(1);
-		pair_start(MIB);
-		good = !push("src/t", "", 0) && hash_seen == kinds[i];
-		good = good && !pull("t", "back", 0) && hash_seen == kinds[i] &&
+		tree_start(MIB);
+		good = !push_keeping("src/t", "", 0) && pair.hash_seen == kinds[i];
+		good = good && !pull_keeping("t", "back", 0) && pair.hash_seen == kinds[i] &&
 		       same_trees("src/t", "back/t");
 		ok(!pair_end() && good, "there and back with %s", hash_name(kinds[i]));
 	}
 	hash = HASH_FASTEST;
-	pair_start(MIB);
+	tree_start(MIB);
 	request.hash = 200;
 	strcpy(request.path, "t");
 	good = !conv_send_request(&pair.conv, FRAME_GET, &request, &(struct status){ 0 });
@@ -337,15 +206,15 @@ static void test_many(unsigned int count, bool compare)
 	make_files(count);
 	if (!run("rm -rf root/* back"))
 		exit(1);
-	pair_start(MIB);
+	tree_start(MIB);
 	start = now_ns();
-	ok(!push("src/many", "", 0), "push of %u files", count);
+	ok(!push_keeping("src/many", "", 0), "push of %u files", count);
 	printf("# %.0f files/s\n", count * 1e9 / (now_ns() - start));
 	calls = pair.link.sides[0].calls + pair.link.sides[1].calls;
 	ok(calls < count / 2 + 100, "less than a call for two files (%llu)",
 	   (unsigned long long)calls);
 	start = now_ns();
-	ok(!pull("many", "back", 0), "pull of them");
+	ok(!pull_keeping("many", "back", 0), "pull of them");
 	printf("# %.0f files/s\n", count * 1e9 / (now_ns() - start));
 	pair_end();
 	if (compare)
@@ -355,12 +224,7 @@ static void test_many(unsigned int count, bool compare)
 
 int main(int argc, char **argv)
 {
-	char command[256];
-
-	if (!mkdtemp(dir) || chmod(dir, 0755) || chdir(dir) || mkdir("root", 0777) || mkdir("src", 0777))
-		return 1;
-	umask(0);
-	root_fd = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	transfer_setup();
 	if (argc > 1) {
 		test_many(atoi(argv[1]), false);
 	} else {
@@ -372,8 +236,5 @@ int main(int argc, char **argv)
 		test_hashes();
 		test_many(3000, true);
 	}
-	snprintf(command, sizeof(command), "chmod -R u+rwX %s; rm -rf %s", dir, dir);
-	if (!run(command))
-		return 1;
-	return tap_done();
+	return transfer_done();
 }

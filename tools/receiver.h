@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the receiving end share: recv.c, recv-file.c, recv-node.c. */
+#ifndef IVRING_RECEIVER_H
+#define IVRING_RECEIVER_H
+
+#include <sys/stat.h>
+
+#include "recv.h"
+
+/* Whether @fd's file system takes @needed bytes more. */
+int recv_check_space(const struct receiver *r, int fd, uint64_t needed, struct status *st);
+/* Where what comes now goes; fd -1: it could not be made. */
+struct tempfile_dir *recv_dir_now(struct receiver *r);
+/* Adds the entry's name to the path. False: that gets too long. */
+bool recv_path_enter(struct receiver *r);
+/* Whether that is a name for the top. */
+bool recv_is_asked(const struct receiver *r, const char *name);
+/* Lets what was replaced go. */
+void recv_drop_replaced(struct receiver *r);
+void recv_pop_level(struct receiver *r);
+
+/* One that ends the stream rather than the file only. */
+bool recv_is_fatal(const struct receiver *r, int code);
+/* "path: why" */
+void recv_name_status(const struct receiver *r, const struct status *why, struct status *named);
+/* What failed is told to everybody, to the sender only while that costs no wait. */
+int recv_failed(struct receiver *r, struct status *why, struct status *st);
+int recv_skip(struct receiver *r, const struct frame *f, struct status *st);
+/* Make a status of an errno: of a write, of what gives a file its name. */
+int recv_write_failed(struct receiver *r, int err, struct status *st);
+int recv_name_failed(struct receiver *r, int err, struct status *st);
+/* @file is one in that directory, or -1. */
+int recv_sync_directory(int dirfd, int file, struct status *st);
+
+/*
+ * Adds what is between @from and @to in @fd to r->hash; behind its end are zeros. A peer
+ * may have made that long: not longer than it waits for the answer.
+ */
+int recv_hash_file(struct receiver *r, int fd, uint64_t from, uint64_t to, struct status *st);
+/* Tells the sender what there is of the file, if it is @open; up to resume_end(). */
+int resume_offer(struct receiver *r, bool open, struct status *st);
+/* The sender has the same up to @offset. */
+int resume_from(struct receiver *r, uint64_t offset, struct status *st);
+void resume_end(struct receiver *r);
+/* For the file that was opened just now; before a hole; at its end. */
+void recv_io_begin(struct receiver *r);
+int recv_io_flush(struct receiver *r, struct status *st);
+int recv_io_end(struct receiver *r, struct status *st);
+int recv_zeros(struct receiver *r, uint64_t len, struct status *st);
+/* Writes @left bytes of the last frame's payload at r->pos, and hashes them into r->hash. */
+int recv_data(struct receiver *r, uint64_t left, struct status *st);
+/* The file is complete, or *@why says what is wrong with it. */
+int recv_end_file(struct receiver *r, struct status *why, struct status *st);
+/* The same of anything: it is in its place, or nothing of it is left. */
+int recv_tell(struct receiver *r, struct status *why, struct status *st);
+int recv_digest_differs(struct status *st);
+
+/* The entry is taken; what is wrong with it is told, if that is not the stream's end. */
+int recv_file(struct receiver *r, struct status *st);
+int recv_dir(struct receiver *r, size_t path_len, struct status *st);
+int recv_leave(struct receiver *r, struct status *st);
+/* These leave it to the caller to tell. */
+int recv_link(struct receiver *r, struct status *why);
+int recv_node(struct receiver *r, struct status *why);
+
+/* One may have to be allowed to write to a directory, whose time is to stay. */
+void recv_dir_open(int fd, struct stat *stat);
+void recv_dir_restore(int fd, const struct stat *stat);
+/* Writes what is in memory of our own at r->pos, and hashes it into r->hash. */
+int recv_write(struct receiver *r, const uint8_t *buf, uint64_t len, struct status *st);
+
+#endif /* IVRING_RECEIVER_H */

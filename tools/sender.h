@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the parts of the sending end share: send.c, send-file.c, send-walk.c, send-measure.c. */
+#ifndef IVRING_SENDER_H
+#define IVRING_SENDER_H
+
+#include "send.h"
+
+/* What @why tells of does not come. The stream goes on. */
+int send_skip(struct sender *s, struct status *why, struct status *st);
+/* Of an entry that is complete: a file's digest is in it. */
+void send_done(struct sender *s);
+/*
+ * What is hashed must not be in shared memory: damage before the hash would have the
+ * right one. So it is read into this, hashed, and copied, by the usual frame: less at a
+ * time is no faster, and costs more system calls. NULL when there is no memory.
+ */
+#define SEND_BLOCK	SEND_CHUNK_DEFAULT
+uint8_t *send_block(struct sender *s);
+/* The next frame of the receiver's that is not about what failed: that is told. */
+int send_hear(struct sender *s, struct frame *f, struct status *st);
+/* Waits until @bytes more may have been sent. */
+int send_pace(struct sender *s, uint64_t bytes, struct status *st);
+/* END, with the digest of all that was hashed. */
+int send_end(struct sender *s, uint64_t size, struct status *st);
+
+/* Adds a name to the path. False when that gets too long. */
+bool send_enter(struct sender *s, const char *name);
+/* Takes what is behind @len off again. */
+void send_leave(struct sender *s, size_t len);
+/* The name that a path's thing gets: "." for a directory's content. */
+int send_name_of(const struct path_root *root, const char *path, bool is_dir,
+		 char name[NAME_MAX + 1], struct status *st);
+bool send_is_dot(const char *name);
+/*
+ * Opens what is or was of that type; anything else that has taken its place since
+ * does no harm. -1: it is to be looked at only.
+ */
+int send_open_child(int dirfd, const char *name, unsigned char type);
+
+/* DATA for the bytes from @from to @to of a file that was sent already, or SKIP. */
+int send_range(struct sender *s, int fd, uint64_t from, uint64_t to, struct status *st);
+/* @s->path and the entry's name are set. */
+int send_regular(struct sender *s, int fd, struct stat *stat, struct status *st);
+int send_special(struct sender *s, const struct stat *stat, struct status *st);
+/* @fd is taken over; the path has the tree's name. */
+int send_tree(struct sender *s, int fd, const struct stat *stat, struct status *st);
+
+/* An entry that is complete. */
+int send_entry(struct sender *s, struct status *st);
+
+#endif /* IVRING_SENDER_H */
