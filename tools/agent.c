@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "client.h"
+#include "expand.h"
 #include "tally.h"
 #include "util.h"
 
@@ -45,6 +46,7 @@ struct session {
 	struct receiver receiver;
 	struct sender sender;
 	struct send_options send;
+	struct expansion found;		/* what is sent */
 	struct tally tally;
 	uint64_t told;			/* failures that are in the log */
 	char name[NAME_MAX + 1];	/* of the last file */
@@ -116,6 +118,35 @@ static int agent_put(struct session *s, struct status *st)
 	return ret;
 }
 
+/* All that was asked for, one after the other. */
+static int send_found(struct session *s, struct status *st)
+{
+	size_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < s->found.count; i++)
+		ret = send_path(&s->sender, &s->root->dir, s->found.paths[i], st);
+	return ret ? ret : send_finish(&s->sender, st);
+}
+
+static int agent_find(struct session *s, struct send_totals *totals, struct status *st)
+{
+	size_t i;
+	int ret;
+
+	if (s->request.flags & REQUEST_F_PATTERN)
+		ret = expand_pattern(&s->found, &s->root->dir, s->request.path, st);
+	else
+		ret = expand_add(&s->found, s->request.path, st);
+	for (i = 0; !ret && i < s->found.count; i++) {
+		ret = send_measure(&s->root->dir, s->found.paths[i], totals, st);
+		/* One of several is told of when its turn comes. */
+		if (ret && s->found.count > 1)
+			ret = 0;
+	}
+	return ret;
+}
+
 static int agent_get(struct session *s, struct status *st)
 {
 	uint64_t arg[FRAME_ARGS] = { 0 };
@@ -124,7 +155,7 @@ static int agent_get(struct session *s, struct status *st)
 
 	if (s->root->no_pull)
 		return status_set(st, STATUS_REFUSED, "the agent serves this write-only");
-	ret = send_measure(&s->root->dir, s->request.path, &totals, st);
+	ret = agent_find(s, &totals, st);
 	if (!ret)
 		ret = recv_check_quota(&s->a->recv, totals.entries, totals.data_bytes, st);
 	if (ret)
@@ -135,16 +166,14 @@ static int agent_get(struct session *s, struct status *st)
 		.chunk = s->a->chunk, .keep = s->request.keep, .hash = s->request.hash,
 		.rate = s->request.rate, .flags = s->request.flags,
 	};
-	arg[0] = totals.tree ? BEGIN_F_TREE : 0;
+	arg[0] = (totals.tree ? BEGIN_F_TREE : 0) | (s->found.count > 1 ? BEGIN_F_SEVERAL : 0);
 	arg[1] = totals.entries;
 	arg[2] = totals.bytes;
 	arg[3] = totals.data_bytes;
 	send_init(&s->sender, &s->c, &s->send, &s->watcher);
 	ret = conv_put(&s->c, FRAME_BEGIN, arg, NULL, 0, st);
 	if (!ret)
-		ret = send_path(&s->sender, &s->root->dir, s->request.path, st);
-	if (!ret)
-		ret = send_finish(&s->sender, st);
+		ret = send_found(s, st);
 	send_free(&s->sender);
 	if (!ret)
 		log_transfer(s, "sent");
@@ -189,6 +218,7 @@ static int agent_request(struct session *s, struct status *st)
 		ret = -st->code;
 	else
 		ret = f.type == FRAME_PUT ? agent_put(s, st) : agent_get(s, st);
+	expand_free(&s->found);
 	if (ret)
 		log_line("agent: %s: %s of %s failed: %s", s->a->label,
 			 f.type == FRAME_PUT ? "push" : "pull", printable_cut(s->asked),

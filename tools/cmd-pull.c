@@ -7,6 +7,7 @@
 
 #include "client.h"
 #include "cmd.h"
+#include "pattern.h"
 #include "recv.h"
 #include "util.h"
 
@@ -16,7 +17,7 @@ static const char usage[] =
 "LINK, where an agent must be running. PATH is beneath the agent's root. If DEST is a\n"
 "directory, or ends in /, everything goes into it; several of them and directories\n"
 "need that, and a directory makes it. A directory that ends in / is copied without\n"
-"its name: only what is in it.\n"
+"its name: only what is in it. A PATH may be a pattern (*, ?, [...]), in quotes.\n"
 "DEST - is standard output.\n\n";
 
 static const char cat_usage[] =
@@ -31,6 +32,7 @@ struct pull {
 	const char *dest;		/* NULL: standard output */
 	bool into_dir;
 	const char *asked;		/* the one name that may come */
+	bool wild;			/* or what that stands for */
 	struct request request;
 	struct receiver receiver;
 	struct report report;
@@ -43,15 +45,19 @@ static int pull_begin(struct pull *p, const struct frame *begin, struct status *
 {
 	struct receiver *r = &p->receiver;
 	bool tree = begin->arg[0] & BEGIN_F_TREE;
+	bool several = begin->arg[0] & BEGIN_F_SEVERAL;
 
 	if (begin->arg[0] & ~(uint64_t)BEGIN_F_ALL || begin->arg[3] > begin->arg[2] ||
 	    begin->arg[2] > INT64_MAX)
 		return status_set(st, STATUS_PROTOCOL, "an answer makes no sense");
-	p->report.tree = tree;
+	if (several && !p->wild)
+		return status_set(st, STATUS_PROTOCOL, "more came than was asked for");
+	p->report.tree = tree || several;
 	p->report.total_entries = begin->arg[1];
 	p->report.total_bytes = begin->arg[2];
 	recv_init(r, &p->client.conv, &local, &p->recv, &p->report.watcher);
 	r->asked = p->asked;
+	r->asked_pattern = p->wild;
 	if (!p->dest && tree)
 		return status_set(st, STATUS_NOT_REGULAR,
 				  "is a directory, which no stream can take");
@@ -62,8 +68,8 @@ static int pull_begin(struct pull *p, const struct frame *begin, struct status *
 	p->request.data_bytes = begin->arg[3];
 	p->request.min_free = p->options.min_free;
 	p->request.flags = p->options.sync | p->options.send.flags |
-			   (p->into_dir || tree ? REQUEST_F_INTO_DIR : 0) |
-			   (tree ? REQUEST_F_MAKE_DIR : 0);
+			   (p->into_dir || tree || several ? REQUEST_F_INTO_DIR : 0) |
+			   (tree || several ? REQUEST_F_MAKE_DIR : 0);
 	strcpy(p->request.path, p->dest);
 	return recv_begin(r, &p->request, st);
 }
@@ -78,7 +84,8 @@ static int pull_stream(struct pull *p, const char *path, struct status *st)
 	p->request.keep = p->options.send.keep;
 	p->request.hash = p->options.send.hash;
 	p->request.rate = p->options.send.rate;
-	p->request.flags = p->options.send.flags;
+	p->wild = pattern_is_wild(path);
+	p->request.flags = p->options.send.flags | (p->wild ? REQUEST_F_PATTERN : 0);
 	strcpy(p->request.path, path);
 	p->asked = path_base(path) ? path_base(path) : ".";
 	ret = conv_send_request(c, FRAME_GET, &p->request, st);

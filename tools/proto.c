@@ -59,6 +59,7 @@ static int frame_args(unsigned int type)
 		[FRAME_RESEND] = 4,
 		[FRAME_HAVE] = 3,
 		[FRAME_FROM] = 1,
+		[FRAME_LIST] = 0,
 		[FRAME_PATH] = 2,
 	};
 

@@ -11,6 +11,8 @@
  *		client: DATA ... or SKIP	agent: RESEND or DONE
  *	pull	client: GET			agent: BEGIN
  *		agent: stream ..., FINISH	client: FAILED ..., and so on
+ *	list	client: LIST			agent: for each name PATH, then ENTRY ...
+ *						agent: FINISH
  *
  * A stream is a walk through trees, without an answer to any part of it:
  *
@@ -90,6 +92,7 @@ enum frame_type {
 	FRAME_RESEND = 16,	/* entry's number, offset, length, check; payload: its path */
 	FRAME_HAVE = 17,	/* offset, start of the hash up to there, whether it is the last */
 	FRAME_FROM = 18,	/* offset */
+	FRAME_LIST = 19,	/* as GET */
 	FRAME_PATH = 20,	/* check, PATH_F_*; payload: what the next entries are about */
 };
 
@@ -151,7 +154,9 @@ struct wire_request {
 #define REQUEST_F_DIRECT	(1U << 5)	/* around the page cache, where that can be done */
 #define REQUEST_F_DROP_CACHE	(1U << 6)	/* nothing of it stays in there */
 #define REQUEST_F_RESUME	(1U << 7)	/* where an earlier attempt ended */
-#define REQUEST_F_ALL		((1U << 8) - 1)
+#define REQUEST_F_PATTERN	(1U << 8)	/* GET, LIST: the path may be a pattern */
+#define REQUEST_F_ITSELF	(1U << 9)	/* LIST: of a directory not what is in it */
+#define REQUEST_F_ALL		((1U << 10) - 1)
 
 #define REQUEST_RATE_MIN	1024
 
@@ -166,7 +171,8 @@ struct wire_request {
 #define KEEP_ALL		((1U << 8) - 1)
 
 #define BEGIN_F_TREE		(1U << 0)	/* a directory is among it */
-#define BEGIN_F_ALL		((1U << 1) - 1)
+#define BEGIN_F_SEVERAL		(1U << 1)	/* the pattern stands for more than one */
+#define BEGIN_F_ALL		((1U << 2) - 1)
 
 #define PATH_F_DIR		(1U << 0)	/* what is in it follows */
 #define PATH_F_ALL		((1U << 1) - 1)

@@ -24,7 +24,8 @@ static bool is_asked_for(const struct receiver *r, const char *path)
 
 	if (!r->asked || !strcmp(r->asked, "."))
 		return true;
-	if (len > NAME_MAX || !path[len])
+	/* A file at the top itself, where the pattern names several. */
+	if (len > NAME_MAX || (!path[len] && !r->asked_pattern))
 		return false;
 	memcpy(name, path, len);
 	name[len] = '\0';

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "attr.h"
+#include "pattern.h"
 #include "repair.h"
 #include "util.h"
 
@@ -28,6 +29,7 @@ void recv_init(struct receiver *r, struct conv *c, const struct path_root *root,
 	r->rename[0] = '\0';
 	r->into_dir = false;
 	r->asked = NULL;
+	r->asked_pattern = false;
 	r->path[0] = '\0';
 	r->path_len = 0;
 	r->damaged = r->repairs = r->repairing = NULL;
@@ -275,7 +277,8 @@ bool recv_path_enter(struct receiver *r)
 
 bool recv_is_asked(const struct receiver *r, const char *name)
 {
-	return !r->asked || !strcmp(name, r->asked);
+	return !r->asked || !strcmp(name, r->asked) ||
+	       (r->asked_pattern && pattern_match_name(r->asked, name));
 }
 
 /* A name that the sender may not choose. */

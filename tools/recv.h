@@ -42,6 +42,7 @@ struct receiver {
 	int sink;			/* files go here instead of to a directory; or -1 */
 	bool into_dir;
 	const char *asked;		/* the only name that may come at the top; NULL: any */
+	bool asked_pattern;		/* or those that it stands for */
 	struct tempfile_dir top;
 	char rename[NAME_MAX + 1];	/* the one file's name, when not into a directory */
 	struct recv_level *levels;
