@@ -184,6 +184,7 @@ const char *ivring_link_state_name(uint32_t state)
 		[IVRING_LINK_MISMATCH] = "mismatch",
 		[IVRING_LINK_STALLED] = "stalled",
 		[IVRING_LINK_DEAD] = "dead",
+		[IVRING_LINK_SPLIT] = "split",
 	};
 
 	return state < ARRAY_SIZE(names) ? names[state] : "unknown";
@@ -200,98 +201,19 @@ const char *ivring_memory_type_name(uint32_t type)
 	return type < ARRAY_SIZE(names) ? names[type] : "unknown";
 }
 
-static int kernel_ioctl(struct ivring_chan *ch, unsigned long cmd, void *arg)
-{
-	return ioctl(ch->fd, cmd, arg) ? -errno : 0;
-}
-
-static int kernel_reserve(struct ivring_chan *ch, struct ivring_span *span)
-{
-	return kernel_ioctl(ch, IVRING_IOC_RESERVE, span);
-}
-
-static int kernel_commit(struct ivring_chan *ch, struct ivring_span *span)
-{
-	return kernel_ioctl(ch, IVRING_IOC_COMMIT, span);
-}
-
-static int kernel_peek(struct ivring_chan *ch, struct ivring_span *span)
-{
-	return kernel_ioctl(ch, IVRING_IOC_PEEK, span);
-}
-
-static int kernel_release(struct ivring_chan *ch, struct ivring_span *span)
-{
-	return kernel_ioctl(ch, IVRING_IOC_RELEASE, span);
-}
-
-static int kernel_wait(struct ivring_chan *ch, struct ivring_wait *wait)
-{
-	return kernel_ioctl(ch, IVRING_IOC_WAIT, wait);
-}
-
-static bool kernel_is_reset(struct ivring_chan *ch)
-{
-	struct ivring_channel_info info = { 0 };
-
-	return kernel_ioctl(ch, IVRING_IOC_CHANNEL_INFO, &info) ||
-	       info.state == IVRING_CHANNEL_RESET;
-}
-
-static void kernel_close(struct ivring_chan *ch)
-{
-	if (ch->tx)
-		munmap(ch->tx, ch->map_size);
-	if (ch->rx)
-		munmap((void *)ch->rx, ch->map_size);
-	close(ch->fd);
-}
-
-static const struct ivring_chan_ops kernel_ops = {
-	.reserve = kernel_reserve,
-	.commit = kernel_commit,
-	.peek = kernel_peek,
-	.release = kernel_release,
-	.wait = kernel_wait,
-	.is_reset = kernel_is_reset,
-	.close = kernel_close,
-};
-
-static int map_rings(struct ivring_chan *ch)
-{
-	struct ivring_channel_info info = { 0 };
-	void *p;
-
-	if (ioctl(ch->fd, IVRING_IOC_CHANNEL_INFO, &info))
-		return -errno;
-	ch->ring_size = info.ring_size;
-	ch->map_size = info.map_size;
-	ch->window = info.window;
-	p = mmap(NULL, ch->map_size, PROT_READ | PROT_WRITE, MAP_SHARED, ch->fd,
-		 info.tx_map_offset);
-	if (p == MAP_FAILED)
-		return -errno;
-	ch->tx = p;
-	p = mmap(NULL, ch->map_size, PROT_READ, MAP_SHARED, ch->fd, info.rx_map_offset);
-	if (p == MAP_FAILED)
-		return -errno;
-	ch->rx = p;
-	return 0;
-}
-
 int ivring_chan_open(struct ivring_chan *ch, unsigned int link, unsigned int channel)
 {
 	char path[64];
 	int ret;
 
 	memset(ch, 0, sizeof(*ch));
-	ch->ops = &kernel_ops;
+	ch->ops = &ring_ops;
 	ch->timeout_ms = -1;
 	snprintf(path, sizeof(path), "/dev/" LINK_PREFIX "%uc%u", link, channel);
 	ch->fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
 	if (ch->fd < 0)
 		return -errno;
-	ret = map_rings(ch);
+	ret = ring_map(ch);
 	if (ret)
 		ivring_chan_close(ch);
 	return ret;
@@ -358,7 +280,7 @@ int ivring_chan_connect(struct ivring_chan *ch, int timeout_ms)
 		wait.timeout_ns = deadline < 0 ? -1 : next_slice(deadline);
 		ret = ch->ops->wait(ch, &wait);
 		if (!ret)
-			return 0;
+			return ch->ops->connected ? ch->ops->connected(ch) : 0;
 		ret = slice_over(ch, ret, wait.timeout_ns);
 		if (ret)
 			return ret;

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <ivring/ring.h>
+#include <ivring/spin.h>
 #include <linux/ivring.h>
 
 #define IVRING_HOST_NODE	"/dev/ivring-host"
@@ -38,13 +40,17 @@ const char *ivring_memory_type_name(uint32_t type);
 
 struct ivring_chan;
 
-/* What a channel rests on; the kernel, but for unit tests. Timeouts are in the structures. */
+/*
+ * What a channel rests on: the rings themselves (chan-ring.c), but for unit tests.
+ * Timeouts are in the structures.
+ */
 struct ivring_chan_ops {
 	int (*reserve)(struct ivring_chan *ch, struct ivring_span *span);
 	int (*commit)(struct ivring_chan *ch, struct ivring_span *span);
 	int (*peek)(struct ivring_chan *ch, struct ivring_span *span);
 	int (*release)(struct ivring_chan *ch, struct ivring_span *span);
 	int (*wait)(struct ivring_chan *ch, struct ivring_wait *wait);
+	int (*connected)(struct ivring_chan *ch);	/* may be missing */
 	bool (*is_reset)(struct ivring_chan *ch);
 	void (*close)(struct ivring_chan *ch);
 };
@@ -67,7 +73,18 @@ struct ivring_chan {
 	uint64_t window;
 	struct ivring_chan_span tx_span;
 	struct ivring_chan_span rx_span;
+	/* chan-ring.c's own */
+	struct ivring_wire_channel *control;
+	struct ivring_tx tx_ring;
+	struct ivring_rx rx_ring;
+	struct ivring_spin tx_spin;
+	struct ivring_spin rx_spin;
+	uint32_t spin_max_ns;
 };
+
+extern const struct ivring_chan_ops ring_ops;
+/* Maps the rings of an open channel. */
+int ring_map(struct ivring_chan *ch);
 
 /* Opens the channel for one conversation; -EBUSY when it is open already. */
 int ivring_chan_open(struct ivring_chan *ch, unsigned int link, unsigned int channel);
