@@ -47,6 +47,7 @@ struct session {
 	struct sender sender;
 	struct send_options send;
 	struct expansion found;		/* what is sent */
+	struct sync sync;
 	struct tally tally;
 	uint64_t told;			/* failures that are in the log */
 	char name[NAME_MAX + 1];	/* of the last file */
@@ -103,10 +104,15 @@ static int agent_put(struct session *s, struct status *st)
 
 	if (s->root->no_push)
 		return status_set(st, STATUS_REFUSED, "the agent serves this read-only");
+	if (s->root->no_pull && s->request.flags & REQUEST_F_SYNC)
+		return status_set(st, STATUS_REFUSED, "the agent serves this write-only, and tells "
+				  "nothing of what is there: use push");
 	recv_init(&s->receiver, &s->c, &s->root->dir, &s->a->recv, &s->watcher);
 	/* By the hashes of more and more of a file, one would read it byte by byte. */
 	s->receiver.blind = s->root->no_pull;
-	ret = recv_begin(&s->receiver, &s->request, st);
+	ret = s->request.flags & REQUEST_F_SYNC ? recv_set_sync(&s->receiver, &s->sync, st) : 0;
+	if (!ret)
+		ret = recv_begin(&s->receiver, &s->request, st);
 	if (ret)
 		return ret;
 	ret = conv_send(&s->c, FRAME_GO, NULL, st);
@@ -134,6 +140,11 @@ static int agent_find(struct session *s, struct send_totals *totals, struct stat
 	size_t i;
 	int ret;
 
+	if (s->request.flags & REQUEST_F_SYNC) {
+		/* Of a tree that has not changed, that walk would be half of the work. */
+		ret = expand_add(&s->found, s->request.path, st);
+		return ret ? ret : send_is_tree(&s->root->dir, s->request.path, &totals->tree, st);
+	}
 	if (s->request.flags & REQUEST_F_PATTERN)
 		ret = expand_pattern(&s->found, &s->root->dir, s->request.path, st);
 	else
@@ -171,7 +182,9 @@ static int agent_get(struct session *s, struct status *st)
 	arg[2] = totals.bytes;
 	arg[3] = totals.data_bytes;
 	send_init(&s->sender, &s->c, &s->send, &s->watcher);
-	ret = conv_put(&s->c, FRAME_BEGIN, arg, NULL, 0, st);
+	ret = s->request.flags & REQUEST_F_SYNC ? send_set_sync(&s->sender, &s->sync, st) : 0;
+	if (!ret)
+		ret = conv_put(&s->c, FRAME_BEGIN, arg, NULL, 0, st);
 	if (!ret)
 		ret = send_found(s, st);
 	send_free(&s->sender);
@@ -195,6 +208,15 @@ static void keep_pace(struct agent_pace *pace)
 		poll(NULL, 0, (pace->next_ns - now) / NSEC_PER_MSEC);
 }
 
+/* What is wished besides. */
+static int agent_sync(struct session *s, struct status *st)
+{
+	struct frame f;
+	int ret = conv_expect(&s->c, FRAME_SYNC, &f, st);
+
+	return ret ? ret : sync_take(&s->c, &f, &s->sync, st);
+}
+
 static int agent_request(struct session *s, struct status *st)
 {
 	struct frame f;
@@ -206,6 +228,8 @@ static int agent_request(struct session *s, struct status *st)
 	if (f.type != FRAME_PUT && f.type != FRAME_GET)
 		return status_set(st, STATUS_PROTOCOL, "frame %u is no request", f.type);
 	ret = conv_take_request(&s->c, &f, &s->request, st);
+	if (!ret && s->request.flags & REQUEST_F_SYNC)
+		ret = agent_sync(s, st);
 	if (ret)
 		return ret;
 	keep_pace(s->a->pace);
@@ -267,6 +291,7 @@ int agent_converse(const struct agent *a, struct ivring_chan *ch)
 	if (ret)
 		conv_send_error(&s->c, &st);
 	recv_free(&s->receiver);
+	sync_free(&s->sync);
 	free(s);
 	return ret;
 }

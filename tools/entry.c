@@ -66,7 +66,7 @@ void entry_encode(const struct entry *e, uint8_t *payload)
 		.xattrs_len = htole32(e->xattrs_len),
 	};
 
-	if (e->flags & (ENTRY_F_INLINE | ENTRY_F_LINK))
+	if (e->flags & (ENTRY_F_INLINE | ENTRY_F_LINK | ENTRY_F_HASHED))
 		memcpy(w.digest, e->digest, sizeof(w.digest));
 	payload = append(payload, &w, sizeof(w));
 	payload = append(payload, e->name, strlen(e->name));
@@ -108,7 +108,11 @@ static bool good_type(const struct entry *e)
 		       (!link || !(e->flags & ~ENTRY_F_LINK)) &&
 		       (!(e->flags & ENTRY_F_RESUME) || (e->flags == ENTRY_F_RESUME &&
 							 e->hash_kind != HASH_NONE)) &&
-		       (!(e->flags & ENTRY_F_BARE) || e->flags == ENTRY_F_BARE) &&
+		       (!(e->flags & ENTRY_F_DELTA) || (e->flags == ENTRY_F_DELTA &&
+							e->hash_kind != HASH_NONE)) &&
+		       (!(e->flags & ENTRY_F_BARE) ||
+			!(e->flags & ~(ENTRY_F_BARE | ENTRY_F_HASHED))) &&
+		       (!(e->flags & ENTRY_F_HASHED) || e->flags & ENTRY_F_BARE) &&
 		       (e->flags & (ENTRY_F_INLINE | ENTRY_F_STREAM)) !=
 		       (ENTRY_F_INLINE | ENTRY_F_STREAM);
 	case S_IFLNK:

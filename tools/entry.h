@@ -36,7 +36,8 @@
  * @xattrs_len: bytes of attributes, each a struct wire_xattr, its name and value
  * @reserved: zero
  * @check: XXH32 of all but inline content with this field as zero, seed FRAME_MAGIC
- * @digest: of an inline file's content, or of what ENTRY_F_LINK is another name of
+ * @digest: of an inline file's content, or of what ENTRY_F_LINK is another name of, or
+ *	with ENTRY_F_HASHED
  */
 struct wire_entry {
 	__le64 size;
@@ -65,7 +66,9 @@ struct wire_entry {
 #define ENTRY_F_STREAM		(1U << 2)	/* the size is known only at the end */
 #define ENTRY_F_BARE		(1U << 3)	/* nothing of the content comes: a dry run */
 #define ENTRY_F_RESUME		(1U << 4)	/* what is there of it already? */
-#define ENTRY_F_ALL		((1U << 5) - 1)
+#define ENTRY_F_DELTA		(1U << 5)	/* the same, for a delta against it */
+#define ENTRY_F_HASHED		(1U << 6)	/* with ENTRY_F_BARE: the digest is there */
+#define ENTRY_F_ALL		((1U << 7) - 1)
 
 struct wire_xattr {
 	__le16 name_len;

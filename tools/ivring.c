@@ -20,6 +20,7 @@ static const struct {
 	{ "agent",	cmd_agent,	"answer what the other side asks" },
 	{ "push",	cmd_push,	"copy files and directories to the other side" },
 	{ "pull",	cmd_pull,	"copy files and directories from the other side" },
+	{ "sync",	cmd_sync,	"make one side's files like the other's, sending what differs" },
 	{ "cat",	cmd_cat,	"print files of the other side" },
 	{ "ls-links",	cmd_ls_links,	"list the links of this machine" },
 	{ "info",	cmd_info,	"all about one link" },

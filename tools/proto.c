@@ -49,7 +49,7 @@ static int frame_args(unsigned int type)
 		[FRAME_DATA] = 2,
 		[FRAME_HOLE] = 2,
 		[FRAME_END] = 5,
-		[FRAME_DONE] = 3,
+		[FRAME_DONE] = 5,
 		[FRAME_ERROR] = 3,
 		[FRAME_ENTRY] = 0,
 		[FRAME_LEAVE] = 0,
@@ -61,6 +61,14 @@ static int frame_args(unsigned int type)
 		[FRAME_FROM] = 1,
 		[FRAME_LIST] = 0,
 		[FRAME_PATH] = 2,
+		[FRAME_SYNC] = 0,
+		[FRAME_MORE] = 2,
+		[FRAME_WANT] = 3,
+		[FRAME_SIGNATURE] = 2,
+		[FRAME_DELTA] = 1,
+		[FRAME_NAMES] = 2,
+		[FRAME_ABSENT] = 1,
+		[FRAME_DELETED] = 1,
 	};
 
 	return type && type < ARRAY_SIZE(args) ? args[type] : FRAME_ARGS;

@@ -35,6 +35,9 @@
  * the last one. FROM tells the last place up to which the sender's hashes are the same;
  * content goes on from there.
  *
+ * With REQUEST_F_SYNC an entry is a question about what is there, and what the receiver
+ * wants comes after a PATH: Documentation/protocol.rst tells how.
+ *
  * An entry that the receiver cannot take does not stop the stream; FAILED tells
  * of it, when there is room, and DONE counts. Either side may send ERROR in
  * place of any frame; whoever sends or receives one closes the channel. A
@@ -82,7 +85,8 @@ enum frame_type {
 				   What comes again: of the XXH64 of the payload alone */
 	FRAME_HOLE = 7,		/* offset, length up to PROTO_HOLE_MAX */
 	FRAME_END = 8,		/* size, four parts of the digest, in its byte order */
-	FRAME_DONE = 9,		/* entries taken, failed, the first one's code */
+	FRAME_DONE = 9,		/* entries taken, failed, the first one's code; of a sync:
+				   what needed nothing, what was deleted */
 	FRAME_ERROR = 10,	/* status code, 0, text_check(); payload: text */
 	FRAME_ENTRY = 11,	/* payload: struct wire_entry and what it announces */
 	FRAME_LEAVE = 12,
@@ -94,6 +98,14 @@ enum frame_type {
 	FRAME_FROM = 18,	/* offset */
 	FRAME_LIST = 19,	/* as GET */
 	FRAME_PATH = 20,	/* check, PATH_F_*; payload: what the next entries are about */
+	FRAME_SYNC = 21,	/* payload: struct wire_sync, suffix, rules */
+	FRAME_MORE = 22,	/* questions answered, questions that may come; or none: which? */
+	FRAME_WANT = 23,	/* number of a question, WANT_*, enum sync_item */
+	FRAME_SIGNATURE = 24,	/* XXH64 of the payload, whether it is the last */
+	FRAME_DELTA = 25,	/* XXH64 of the payload */
+	FRAME_NAMES = 26,	/* check, how many; payload: paths that are there */
+	FRAME_ABSENT = 27,	/* check; payload: a bit for each, set: it is not here */
+	FRAME_DELETED = 28,	/* check; payload: path */
 };
 
 /**
@@ -156,7 +168,8 @@ struct wire_request {
 #define REQUEST_F_RESUME	(1U << 7)	/* where an earlier attempt ended */
 #define REQUEST_F_PATTERN	(1U << 8)	/* GET, LIST: the path may be a pattern */
 #define REQUEST_F_ITSELF	(1U << 9)	/* LIST: of a directory not what is in it */
-#define REQUEST_F_ALL		((1U << 10) - 1)
+#define REQUEST_F_SYNC		(1U << 10)	/* only what differs; SYNC follows */
+#define REQUEST_F_ALL		((1U << 11) - 1)
 
 #define REQUEST_RATE_MIN	1024
 
@@ -173,6 +186,10 @@ struct wire_request {
 #define BEGIN_F_TREE		(1U << 0)	/* a directory is among it */
 #define BEGIN_F_SEVERAL		(1U << 1)	/* the pattern stands for more than one */
 #define BEGIN_F_ALL		((1U << 2) - 1)
+
+#define WANT_NOTHING		0		/* it is only told of */
+#define WANT_WHOLE		1
+#define WANT_DELTA		2
 
 #define PATH_F_DIR		(1U << 0)	/* what is in it follows */
 #define PATH_F_ALL		((1U << 1) - 1)

@@ -69,4 +69,62 @@ void recv_dir_restore(int fd, const struct stat *stat);
 /* Writes what is in memory of our own at r->pos, and hashes it into r->hash. */
 int recv_write(struct receiver *r, const uint8_t *buf, uint64_t len, struct status *st);
 
+/* What a sync's receiver is about to do with its own names. */
+struct recv_sync {
+	uint64_t asked;			/* questions */
+	uint64_t told;			/* of these, as MORE had it */
+	uint64_t window;
+	uint64_t changes;		/* what the quota counts */
+	uint64_t same;
+	uint64_t deleted;
+	bool missing;			/* a dry run's destination */
+	bool has_tree;
+	char tree[NAME_MAX + 1];	/* at the top, or "." */
+	/* Where content goes that comes by itself. */
+	bool aside;			/* now */
+	bool has_path;
+	bool keeps_time;
+	char path[PATH_MAX];
+	struct tempfile_dir dir;
+	struct stat stat;
+	struct hash sum;		/* of what is there */
+	/* A delta. */
+	struct delta *patch;
+	bool patching;			/* some of it has come */
+	bool patched;			/* all has */
+	bool patch_failed;
+	uint64_t literal;		/* bytes of it */
+};
+
+void sync_free_asks(struct receiver *r);
+/* Tells the sender that it may ask. */
+int sync_open(struct receiver *r, struct status *st);
+/* The name of an entry is judged; its path is r->path, without it @path_len long. */
+int sync_question(struct receiver *r, size_t path_len, struct status *st);
+/* A file that was asked for. */
+int sync_content(struct receiver *r, struct status *st);
+int sync_path(struct receiver *r, const struct frame *f, struct status *st);
+/* The sender wants all answers. */
+int sync_more(struct receiver *r, struct status *st);
+/* Tells the sender, which may be waiting, that this takes long; if that costs no wait. */
+int sync_alive(struct receiver *r, struct status *st);
+/* The directory of r->path got its time, which stays. */
+void sync_left(struct receiver *r);
+/* Lets the directory go where content went. */
+void sync_leave(struct receiver *r);
+/* Keeps what is about to be replaced, if that is wished. */
+int sync_backup(struct receiver *r, struct status *st);
+int sync_backup_at(struct receiver *r, int dirfd, const char *name, struct status *st);
+/* Whether content that comes now goes into a tree, whose times stay. */
+bool sync_in_tree(const struct receiver *r);
+/* All came: what the sender has not is deleted. */
+int sync_delete(struct receiver *r, struct status *st);
+
+/* Tells the sender what is there of a file, if it is @open. */
+int delta_offer(struct receiver *r, bool open, struct status *st);
+int delta_take(struct receiver *r, const struct frame *f, struct status *st);
+/* At END: true when what came is no file, but could be asked for again. */
+bool delta_park(struct receiver *r, const struct frame *f, struct status *why);
+void delta_end(struct receiver *r);
+
 #endif /* IVRING_RECEIVER_H */

@@ -91,6 +91,14 @@ static int take_content(struct receiver *r, struct frame *f, struct status *why,
 			recv_io_end(r, why);
 		if (ret || f->type == FRAME_END || f->type == FRAME_SKIP)
 			return ret;
+		if (f->type == FRAME_DELTA && r->sync && r->e.flags & ENTRY_F_DELTA) {
+			ret = why->code ? 0 : delta_take(r, f, why);
+			if (ret && recv_is_fatal(r, why->code)) {
+				*st = *why;
+				return ret;
+			}
+			continue;
+		}
 		if (f->type == FRAME_FROM && r->offered) {
 			r->offered = false;
 			ret = why->code ? 0 : resume_from(r, f->arg[0], why);
@@ -170,13 +178,18 @@ static int finish_file(struct receiver *r, struct status *st)
 		return ret;
 	if (r->flags & REQUEST_F_SYNC_FILE && fsync(fd))
 		return recv_write_failed(r, errno, st);
-	if (sync && !r->depth)
+	if (sync && (!r->depth || r->sync))
 		file = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	recv_drop_replaced(r);
+	if (r->sync && sync_backup(r, st)) {
+		if (file >= 0)
+			close(file);
+		return -st->code;
+	}
 	ret = tempfile_rename(&r->temp, r->e.name, &r->replaced);
 	if (ret)
 		ret = recv_name_failed(r, -ret, st);
-	else if (r->flags & REQUEST_F_SYNC_FILE && !r->depth)
+	else if (r->flags & REQUEST_F_SYNC_FILE && (!r->depth || r->sync))
 		ret = recv_sync_directory(recv_dir_now(r)->fd, file, st);
 	if (file >= 0)
 		close(file);
@@ -316,6 +329,9 @@ static int recv_frames(struct receiver *r, struct status *why, struct status *st
 	int ret;
 
 	ret = take_content(r, &f, why, st);
+	if (!ret && f.type == FRAME_END && !why->code && r->e.flags & ENTRY_F_DELTA &&
+	    delta_park(r, &f, why))
+		return 0;
 	if (!ret && f.type == FRAME_SKIP) {
 		/* It was announced, but is none of those that are counted. */
 		r->seen--;
@@ -348,6 +364,8 @@ int recv_file(struct receiver *r, struct status *st)
 	struct status why = { 0 };
 	int ret = 0;
 
+	if (r->e.flags & ENTRY_F_DELTA && !r->sync)
+		return status_set(st, STATUS_PROTOCOL, "nobody wanted a delta");
 	if (r->e.flags & ENTRY_F_RESUME && !(r->flags & REQUEST_F_RESUME))
 		return status_set(st, STATUS_PROTOCOL, "nobody wanted to go on with a file");
 	if (r->sink >= 0 || recv_dir_now(r)->fd >= 0)
@@ -361,6 +379,8 @@ int recv_file(struct receiver *r, struct status *st)
 		return -why.code;
 	}
 	r->damaged = NULL;
+	if (r->e.flags & ENTRY_F_DELTA)
+		ret = delta_offer(r, !why.code, st);
 	if (r->e.flags & ENTRY_F_RESUME)
 		ret = resume_offer(r, !why.code, st);
 	if (!ret)
@@ -369,6 +389,8 @@ int recv_file(struct receiver *r, struct status *st)
 	else if (r->temp.fd >= 0)
 		tempfile_keep(&r->temp);
 	resume_end(r);
+	if (r->sync)
+		delta_end(r);
 	return ret;
 }
 
@@ -392,6 +414,8 @@ int recv_hash_file(struct receiver *r, int fd, uint64_t from, uint64_t to, struc
 		if (next < to && conv_is_gone(r->c))
 			return status_set(st, STATUS_PEER_GONE,
 					  "the other end closed the conversation early");
+		if (next < to && r->sync && sync_alive(r, st))
+			return -st->code;
 	}
 	return 0;
 }

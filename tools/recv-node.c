@@ -214,6 +214,12 @@ int recv_dir(struct receiver *r, size_t path_len, struct status *st)
 	ret = push_level(r, path_len, st);
 	if (ret)
 		return ret;
+	if (r->flags & REQUEST_F_DRY_RUN && r->sync) {
+		if (parent >= 0 && !r->asks->missing)
+			r->levels[r->depth - 1].dir.fd = openat(parent, r->e.name, O_RDONLY |
+								O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return 0;
+	}
 	if (r->flags & REQUEST_F_DRY_RUN) {
 		watcher_done(r->watcher, &r->e, r->path);
 		return 0;
@@ -228,7 +234,8 @@ int recv_dir(struct receiver *r, size_t path_len, struct status *st)
 	}
 	if (why.code)
 		return recv_failed(r, &why, st);
-	watcher_done(r->watcher, &r->e, r->path);
+	if (!r->sync || r->levels[r->depth - 1].fresh)
+		watcher_done(r->watcher, &r->e, r->path);
 	return 0;
 }
 
@@ -243,6 +250,8 @@ int recv_leave(struct receiver *r, struct status *st)
 	level = &r->levels[r->depth - 1];
 	if (level->dir.fd >= 0 && !(r->flags & REQUEST_F_DRY_RUN)) {
 		attr_apply(level->dir.fd, level->attrs, r->keep, r->o->umask, !level->fresh, &why);
+		if (r->sync)
+			sync_left(r);
 		if (!why.code && r->flags & REQUEST_F_SYNC_FILE)
 			recv_sync_directory(level->dir.fd, -1, &why);
 	}

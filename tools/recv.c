@@ -40,6 +40,8 @@ void recv_init(struct receiver *r, struct conv *c, const struct path_root *root,
 	r->stored = r->seen = r->failed = r->skipped = 0;
 	r->first_code = r->skip_code = 0;
 	r->incomplete = false;
+	r->sync = NULL;
+	r->asks = NULL;
 }
 
 int recv_check_space(const struct receiver *r, int fd, uint64_t needed, struct status *st)
@@ -92,6 +94,8 @@ static int begin_dry(struct receiver *r, const struct request *request, int *fd,
 	if (!path_base(parent))
 		return ret;
 	parent[path_base(parent) - parent] = '\0';
+	if (r->sync)
+		r->asks->missing = true;
 	return path_open_dest_dir(r->root, parent, 0, fd, st);
 }
 
@@ -115,6 +119,8 @@ int recv_begin(struct receiver *r, const struct request *request, struct status 
 	r->keep = request->keep;
 	r->flags = request->flags;
 	ret = check_keep(r, st);
+	if (!ret && !(request->flags & REQUEST_F_SYNC) != !r->sync)
+		ret = status_set(st, STATUS_PROTOCOL, "nothing is known of what a sync should do");
 	/* What a peer announces spares it the way; what comes is counted all the same. */
 	if (!ret)
 		ret = recv_check_quota(r->o, request->entries, request->data_bytes, st);
@@ -173,6 +179,7 @@ void recv_end(struct receiver *r)
 	struct status ignored;
 
 	repair_drop_all(r);
+	sync_free_asks(r);
 	/* Directories that were made stay, and are not to be found as they are meanwhile. */
 	while (r->depth) {
 		level = &r->levels[r->depth - 1];
@@ -189,6 +196,7 @@ void recv_end(struct receiver *r)
 
 void recv_free(struct receiver *r)
 {
+	sync_free_asks(r);
 	hash_free(&r->hash);
 	hash_free(&r->before);
 	hash_free(&r->spare);
@@ -229,6 +237,8 @@ struct tempfile_dir *recv_dir_now(struct receiver *r)
 {
 	if (r->repairing)
 		return &r->repairing->dir;
+	if (r->sync && r->asks->aside)
+		return &r->asks->dir;
 	return r->depth ? &r->levels[r->depth - 1].dir : &r->top;
 }
 
@@ -291,7 +301,7 @@ static int check_name(struct receiver *r, struct status *st)
 				  printable_cut(r->e.name));
 	if (r->depth || r->into_dir)
 		return 0;
-	if (r->seen > 1)
+	if (r->seen > 1 && !r->sync)
 		return status_set(st, STATUS_PROTOCOL, "more came than the one file");
 	strcpy(r->e.name, r->rename);
 	return 0;
@@ -328,13 +338,17 @@ static int recv_entry(struct receiver *r, const struct frame *f, struct status *
 	/* Those are only listed. */
 	if (S_ISSOCK(r->e.mode))
 		return status_set(st, STATUS_PROTOCOL, "a socket came, which nobody can copy");
-	ret = recv_check_quota(r->o, r->seen, 0, st);
+	if (r->sync && S_ISREG(r->e.mode) && !(r->e.flags & (ENTRY_F_BARE | ENTRY_F_LINK)))
+		return sync_content(r, st);
+	ret = r->sync ? 0 : recv_check_quota(r->o, r->seen, 0, st);
 	if (!ret)
 		ret = check_name(r, st);
 	if (ret)
 		return ret;
 	if (!recv_path_enter(r))
 		return status_set(st, STATUS_PROTOCOL, "a path is too long");
+	if (r->sync)
+		return sync_question(r, path_len, st);
 	if (!(r->flags & REQUEST_F_DRY_RUN) != !(r->e.flags & ENTRY_F_BARE) &&
 	    S_ISREG(r->e.mode) && !(r->e.flags & ENTRY_F_LINK))
 		return status_set(st, STATUS_PROTOCOL, "a dry run was asked for, or was not");
@@ -362,7 +376,11 @@ static int recv_done(struct receiver *r, const struct frame *f, struct status *s
 
 	if (r->depth || f->arg[0] != r->seen)
 		return status_set(st, STATUS_PROTOCOL, "the stream ends where it should not");
+	if (r->sync)
+		sync_leave(r);
 	ret = repair_all(r, st);
+	if (!ret && r->sync && r->sync->flags & SYNC_F_DELETE)
+		ret = sync_delete(r, st);
 	if (ret)
 		return ret;
 	if (r->flags & REQUEST_F_SYNC_END && r->top.fd >= 0) {
@@ -379,6 +397,8 @@ static int recv_done(struct receiver *r, const struct frame *f, struct status *s
 	arg[0] = r->seen - r->failed;
 	arg[1] = r->failed;
 	arg[2] = r->first_code;
+	arg[3] = recv_same(r);
+	arg[4] = recv_deleted(r);
 	/*
 	 * All is there and right, whether or not the sender still hears of it. If it
 	 * does not, the next use of the conversation tells.
@@ -392,6 +412,9 @@ int recv_stream(struct receiver *r, struct status *st)
 	struct frame f;
 	int ret;
 
+	ret = r->sync ? sync_open(r, st) : 0;
+	if (ret)
+		return ret;
 	for (;;) {
 		ret = conv_recv(r->c, &f, st);
 		if (ret)
@@ -404,6 +427,10 @@ int recv_stream(struct receiver *r, struct status *st)
 			ret = recv_leave(r, st);
 		else if (f.type == FRAME_SKIP)
 			ret = recv_skip(r, &f, st);
+		else if (f.type == FRAME_PATH && r->sync)
+			ret = sync_path(r, &f, st);
+		else if (f.type == FRAME_MORE && r->sync)
+			ret = sync_more(r, st);
 		else
 			ret = status_set(st, STATUS_PROTOCOL, "frame %u is no part of a stream",
 					 f.type);

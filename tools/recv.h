@@ -14,6 +14,7 @@
 #include "entry.h"
 #include "path.h"
 #include "proto.h"
+#include "sync.h"
 #include "tempfile.h"
 #include "watcher.h"
 
@@ -85,11 +86,18 @@ struct receiver {
 	int first_code;			/* of what failed here; zero: none */
 	int skip_code;			/* the same of what was skipped */
 	bool incomplete;		/* something of the source is not known here */
+	const struct sync *sync;	/* NULL: all comes */
+	struct recv_sync *asks;		/* the sender's, about what is there */
 };
 
 /* @r may be all zeros, or have been used. */
 void recv_init(struct receiver *r, struct conv *c, const struct path_root *root,
 	       const struct recv_options *o, struct watcher *watcher);
+/* From now on the sender asks, before recv_begin() of a request with REQUEST_F_SYNC. */
+int recv_set_sync(struct receiver *r, const struct sync *sync, struct status *st);
+/* What needed nothing, and what was deleted. */
+uint64_t recv_same(const struct receiver *r);
+uint64_t recv_deleted(const struct receiver *r);
 /* Where a stream goes: @request->path, by the rules of cp(1); is there room for it? */
 int recv_begin(struct receiver *r, const struct request *request, struct status *st);
 /* STATUS_QUOTA when so much is more than @o allows. */

@@ -28,7 +28,7 @@ static struct repair *repair_new(struct receiver *r)
 	d->temp.fd = -1;
 	d->dir = *recv_dir_now(r);
 	d->dir.fd = fcntl(d->dir.fd, F_DUPFD_CLOEXEC, 0);
-	d->in_tree = r->depth;
+	d->in_tree = r->depth || sync_in_tree(r);
 	d->number = r->seen - 1;
 	d->path = strdup(r->path);
 	d->e = malloc(size);

@@ -123,7 +123,7 @@ static void on_done(struct watcher *w, const struct entry *e, const char *path)
 	manifest_add(&r->manifest, e, path);
 	if (r->o->json && !r->o->quiet) {
 		json_entry(e, path);
-	} else if (r->o->verbose && r->tree) {
+	} else if (r->o->verbose && r->tree && !r->tally.sync) {
 		clear_progress(r);
 		puts(printable(*path ? path : "."));
 	} else if (!r->tree && !r->o->quiet) {
@@ -172,6 +172,23 @@ static void on_kept(struct watcher *w, uint64_t bytes)
 	struct report *r = (struct report *)w;
 
 	r->tally.kept += bytes;
+}
+
+static void on_item(struct watcher *w, enum sync_item item, const char *path)
+{
+	struct report *r = (struct report *)w;
+
+	r->tally.changes++;
+	if (item == SYNC_DELETED)
+		r->tally.deleted++;
+	if (r->o->json && !r->o->quiet) {
+		printf("{\"type\":\"change\",\"change\":\"%s\",\"path\":", sync_item_name(item));
+		report_json_string(path);
+		puts("}");
+	} else if (r->o->verbose) {
+		clear_progress(r);
+		printf("%-10s %s\n", sync_item_name(item), printable(*path ? path : "."));
+	}
 }
 
 static void json_progress(const struct report *r, int64_t now)
@@ -239,7 +256,8 @@ static void on_moved(struct watcher *w, const char *path, uint64_t bytes)
 void report_init(struct report *r, const char *command, const struct report_options *o)
 {
 	memset(r, 0, sizeof(*r));
-	r->watcher = (struct watcher){ on_done, on_failed, on_moved, on_resent, on_kept };
+	r->watcher = (struct watcher){ on_done, on_failed, on_moved, on_resent, on_kept,
+				      on_item };
 	r->o = o;
 	r->command = command;
 	r->lines_end = &r->lines;
@@ -294,6 +312,7 @@ void report_retry(struct report *r, const struct status *why, double seconds)
 	r->tally.resent = old.resent;
 	r->tally.resent_bytes = old.resent_bytes;
 	r->tally.start_ns = old.start_ns;
+	r->tally.sync = old.sync;
 }
 
 static void json_summary(const struct report *r, const char *name, int code)
@@ -302,6 +321,10 @@ static void json_summary(const struct report *r, const char *name, int code)
 
 	fputs("{\"type\":\"summary\",\"name\":", stdout);
 	report_json_string(name);
+	if (r->tally.sync)
+		printf(",\"changes\":%llu,\"deleted\":%llu,\"unchanged\":%llu,\"wire_bytes\":%llu",
+		       (unsigned long long)r->tally.changes, (unsigned long long)r->tally.deleted,
+		       (unsigned long long)r->tally.same, (unsigned long long)r->tally.wire);
 	printf(",\"files\":%llu,\"directories\":%llu,\"bytes\":%llu,\"failed\":%llu,"
 	       "\"resent\":%llu,\"resent_bytes\":%llu,\"kept_bytes\":%llu,\"retries\":%u,"
 	       "\"seconds\":%.3f,\"code\":%d}\n",

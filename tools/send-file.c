@@ -20,6 +20,7 @@ struct content {
 	uint64_t size;
 	uint64_t pos;
 	bool announced;			/* its ENTRY is out */
+	bool delta;			/* is wanted */
 	bool again;			/* each frame is hashed by itself */
 	bool source_failed;		/* a failure is the file's, not the link's */
 };
@@ -284,9 +285,12 @@ static int resume(struct content *in, struct status *st)
 static int send_frames(struct content *in, const struct stat *stat, struct status *st)
 {
 	struct sender *s = in->s;
+	bool none = !in->delta;
 	int ret;
 
-	if (s->o->flags & REQUEST_F_RESUME && s->e.hash_kind != HASH_NONE)
+	if (in->delta)
+		s->e.flags |= ENTRY_F_DELTA;
+	else if (s->o->flags & REQUEST_F_RESUME && s->e.hash_kind != HASH_NONE)
 		s->e.flags |= ENTRY_F_RESUME;
 	in->announced = true;
 	ret = entry_send(s->c, &s->e, st);
@@ -298,8 +302,12 @@ static int send_frames(struct content *in, const struct stat *stat, struct statu
 		set_direct(in->fd, true);
 	else
 		posix_fadvise(in->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	if (in->delta)
+		ret = send_delta(s, in->fd, in->size, &none, &in->source_failed, st);
 	/* Asking for holes costs calls; a file without any is known by its blocks. */
-	if (s->e.data_bytes < in->size)
+	if (!none)
+		;
+	else if (s->e.data_bytes < in->size)
 		ret = send_extents(in, st);
 	else
 		ret = send_data(in, in->size, st);
@@ -338,6 +346,15 @@ static bool fits_inline(const struct sender *s)
 static int send_link(struct sender *s, const struct stat *stat,
 		     const struct links_file *target, struct status *st)
 {
+	char name[NAME_MAX + 1];
+	int ret;
+
+	/* What it is a link of may be about to be replaced. */
+	strcpy(name, s->e.name);
+	ret = s->sync ? sync_drain(s, st) : 0;
+	if (ret)
+		return ret;
+	strcpy(s->e.name, name);
 	entry_describe(&s->e, stat);
 	attr_collect(&s->e, -1, 0, st);
 	s->e.flags = ENTRY_F_LINK;
@@ -350,6 +367,7 @@ static int send_link(struct sender *s, const struct stat *stat,
 /* One attempt. */
 static int send_content(struct content *in, const struct stat *stat, struct status *st)
 {
+	bool delta = in->delta;
 	int ret;
 
 	in->source_failed = false;
@@ -363,12 +381,13 @@ static int send_content(struct content *in, const struct stat *stat, struct stat
 		in->s->e.hash_kind = HASH_NONE;
 		return entry_send(in->s->c, &in->s->e, st);
 	}
-	return fits_inline(in->s) ? send_inline(in, stat, st) :
+	in->delta = delta && in->size >= SYNC_DELTA_MIN && in->s->e.hash_kind != HASH_NONE;
+	return !in->delta && fits_inline(in->s) ? send_inline(in, stat, st) :
 	       send_frames(in, stat, st);
 }
 
 /* *@sent: it is out; else what came instead is. */
-static int send_file(struct sender *s, int fd, struct stat *stat, bool *sent,
+static int send_file(struct sender *s, int fd, struct stat *stat, bool delta, bool *sent,
 		     struct status *st)
 {
 	struct content in = { .s = s, .fd = fd };
@@ -377,6 +396,7 @@ static int send_file(struct sender *s, int fd, struct stat *stat, bool *sent,
 
 	*sent = false;
 	for (tries = 1; ; tries++) {
+		in.delta = delta;
 		ret = send_content(&in, stat, &why);
 		if (ret != -STATUS_CHANGED || tries == CHANGED_TRIES || in.announced ||
 		    fstat(fd, stat))
@@ -401,7 +421,9 @@ int send_regular(struct sender *s, int fd, struct stat *stat, struct status *st)
 	target = stat->st_nlink > 1 ? links_find(&s->links, stat->st_dev, stat->st_ino) : NULL;
 	if (target)
 		return send_link(s, stat, target, st);
-	ret = send_file(s, fd, stat, &sent, st);
+	if (s->sync)
+		return sync_ask_file(s, fd, stat, st);
+	ret = send_file(s, fd, stat, false, &sent, st);
 	if (!sent)
 		return ret;
 	if (stat->st_nlink > 1)
@@ -412,6 +434,16 @@ int send_regular(struct sender *s, int fd, struct stat *stat, struct status *st)
 	}
 	send_done(s);
 	return 0;
+}
+
+int send_wanted(struct sender *s, int fd, struct stat *stat, bool delta, struct status *st)
+{
+	bool sent;
+	int ret = send_file(s, fd, stat, delta, &sent, st);
+
+	if (sent)
+		send_done(s);
+	return ret;
 }
 
 int send_range(struct sender *s, int fd, uint64_t from, uint64_t to, struct status *st)

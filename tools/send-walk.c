@@ -160,7 +160,9 @@ static int send_child(struct sender *s, struct walk *w, int dirfd, const struct 
 	int fd = -1, ret;
 
 	strcpy(s->e.name, entry->d_name);
-	if (type == DT_REG || type == DT_DIR) {
+	if (s->sync && filter_excludes(&s->sync->filter, s->path, type == DT_DIR))
+		return 0;
+	if ((type == DT_REG && sync_needs_fd(s)) || type == DT_DIR) {
 		fd = send_open_child(dirfd, entry->d_name, type);
 		if (fd < 0 || fstat(fd, &stat)) {
 			ret = errno;
@@ -173,7 +175,7 @@ static int send_child(struct sender *s, struct walk *w, int dirfd, const struct 
 	}
 	if (fd >= 0 && S_ISDIR(stat.st_mode))
 		return send_dir(s, w, fd, &stat, path_len, st);
-	if (S_ISREG(stat.st_mode) && fd >= 0)
+	if (S_ISREG(stat.st_mode) && (fd >= 0 || !sync_needs_fd(s)))
 		ret = send_regular(s, fd, &stat, st);
 	else if (S_ISLNK(stat.st_mode))
 		ret = send_symlink(s, dirfd, entry->d_name, &stat, st);
@@ -196,6 +198,9 @@ static int walk_step(struct sender *s, struct walk *w, struct status *st)
 
 	if (stop_signal)
 		return status_set(st, STATUS_INTERRUPTED, "interrupted");
+	ret = s->sync ? sync_ready(s, st) : 0;
+	if (ret)
+		return ret;
 	errno = 0;
 	entry = readdir(level->dir);
 	if (!entry && errno) {

@@ -46,10 +46,14 @@ void send_init(struct sender *s, struct conv *c, const struct send_options *o,
 	s->first_code = 0;
 	s->path_len = 0;
 	s->path[0] = '\0';
+	s->sync = NULL;
+	s->asked = NULL;
+	s->same = s->deleted = 0;
 }
 
 void send_free(struct sender *s)
 {
+	sync_end(s);
 	hash_free(&s->hash);
 	hash_free(&s->spare);
 	hash_free(&s->kept);
@@ -118,8 +122,11 @@ void send_done(struct sender *s)
 
 int send_entry(struct sender *s, struct status *st)
 {
-	int ret = entry_send(s->c, &s->e, st);
+	int ret;
 
+	if (s->sync)
+		return sync_ask(s, st);
+	ret = entry_send(s->c, &s->e, st);
 	if (!ret)
 		send_done(s);
 	return ret;
@@ -202,6 +209,12 @@ int send_path(struct sender *s, const struct path_root *root, const char *path,
 	}
 	if (strcmp(s->e.name, "."))
 		send_enter(s, s->e.name);
+	ret = s->sync ? sync_start(s, root, path, fd, st) : 0;
+	if (ret) {
+		if (fd >= 0)
+			close(fd);
+		return ret;
+	}
 	if (S_ISDIR(stat.st_mode))
 		return send_tree(s, fd, &stat, st);
 	if (S_ISREG(stat.st_mode))
@@ -294,6 +307,8 @@ int send_fd(struct sender *s, int fd, const char *name, struct status *st)
 static int finish_done(struct sender *s, const struct frame *f, struct status *st)
 {
 	s->confirmed = f->arg[0];
+	s->same = f->arg[3];
+	s->deleted = f->arg[4];
 	s->failures += f->arg[1];
 	if (!f->arg[1] != !f->arg[2] || f->arg[1] > s->number ||
 	    f->arg[0] != s->number - f->arg[1])
@@ -372,6 +387,11 @@ int send_hear(struct sender *s, struct frame *f, struct status *st)
 	for (;;) {
 		ret = stop_signal ? status_set(st, STATUS_INTERRUPTED, "interrupted") :
 		      conv_recv(s->c, f, st);
+		if (!ret && sync_is_answer(s, f)) {
+			ret = sync_take_answer(s, f, st);
+			if (!ret)
+				continue;
+		}
 		if (ret || f->type != FRAME_FAILED)
 			return ret;
 		ret = conv_take_status(s->c, f, &why, st);
@@ -387,8 +407,10 @@ int send_finish(struct sender *s, struct status *st)
 	struct frame f;
 	int ret;
 
+	ret = s->sync ? sync_drain(s, st) : 0;
 	arg[0] = s->number;
-	ret = conv_send(s->c, FRAME_FINISH, arg, st);
+	if (!ret)
+		ret = conv_send(s->c, FRAME_FINISH, arg, st);
 	while (!ret) {
 		ret = send_hear(s, &f, st);
 		if (ret)

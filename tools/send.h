@@ -10,6 +10,7 @@
 #include "links.h"
 #include "path.h"
 #include "proto.h"
+#include "sync.h"
 #include "watcher.h"
 
 #define SEND_CHUNK_DEFAULT	(512U << 10)
@@ -62,6 +63,10 @@ struct sender {
 	int first_code;			/* of them; zero: none */
 	char path[PATH_MAX];		/* beneath the top, for people and for links */
 	size_t path_len;
+	const struct sync *sync;	/* NULL: all is sent */
+	struct send_sync *asked;	/* what the receiver has not answered yet */
+	uint64_t same;			/* what needed nothing, as DONE has it */
+	uint64_t deleted;
 };
 
 /* @s may be all zeros; what it needs is allocated at its first use. */
@@ -88,6 +93,8 @@ int send_path(struct sender *s, const struct path_root *root, const char *path,
 	      struct status *st);
 /* Sends what can be read from @fd, until it ends, as file @name. */
 int send_fd(struct sender *s, int fd, const char *name, struct status *st);
+/* From now on the receiver is asked before content is sent: once, for one send_path(). */
+int send_set_sync(struct sender *s, const struct sync *sync, struct status *st);
 /* FINISH, and waits for DONE. */
 int send_finish(struct sender *s, struct status *st);
 

@@ -42,10 +42,33 @@ int send_range(struct sender *s, int fd, uint64_t from, uint64_t to, struct stat
 /* @s->path and the entry's name are set. */
 int send_regular(struct sender *s, int fd, struct stat *stat, struct status *st);
 int send_special(struct sender *s, const struct stat *stat, struct status *st);
+/* The same of what the receiver has asked for: it is not a link, and comes with all content. */
+int send_wanted(struct sender *s, int fd, struct stat *stat, bool delta, struct status *st);
 /* @fd is taken over; the path has the tree's name. */
 int send_tree(struct sender *s, int fd, const struct stat *stat, struct status *st);
 
-/* An entry that is complete. */
+/*
+ * A file's delta against what the receiver has, behind its ENTRY; *@none: it has nothing
+ * that is of use. *@source_failed: a failure is the file's.
+ */
+int send_delta(struct sender *s, int fd, uint64_t size, bool *none, bool *source_failed,
+	       struct status *st);
+
+/* An entry that is complete, which in a sync is a question. */
 int send_entry(struct sender *s, struct status *st);
+/* In a sync: what an entry is asked about with; @fd may be -1, unless that needs it. */
+bool sync_needs_fd(const struct sender *s);
+int sync_ask_file(struct sender *s, int fd, const struct stat *stat, struct status *st);
+/* The entry as a question. */
+int sync_ask(struct sender *s, struct status *st);
+/* Where the walk begins, before each of its steps, and before a thing that depends on all. */
+int sync_start(struct sender *s, const struct path_root *root, const char *path, int fd,
+	       struct status *st);
+int sync_ready(struct sender *s, struct status *st);
+int sync_drain(struct sender *s, struct status *st);
+/* A frame that is about questions or deletions. False: it is not. */
+bool sync_is_answer(const struct sender *s, const struct frame *f);
+int sync_take_answer(struct sender *s, const struct frame *f, struct status *st);
+void sync_end(struct sender *s);
 
 #endif /* IVRING_SENDER_H */

@@ -56,6 +56,13 @@ static void add_rest(const struct tally *t, char *text, size_t size)
 		text += used;
 		size -= used;
 	}
+	if (t->sync) {
+		used = snprintf(text, size, ", %llu deleted, %llu unchanged, %llu bytes crossed",
+				(unsigned long long)t->deleted, (unsigned long long)t->same,
+				(unsigned long long)t->wire);
+		text += used;
+		size -= used;
+	}
 	if (t->resent)
 		snprintf(text, size, ", %llu damaged blocks sent again",
 			 (unsigned long long)t->resent);
@@ -63,7 +70,7 @@ static void add_rest(const struct tally *t, char *text, size_t size)
 
 void tally_text(const struct tally *t, char text[TALLY_TEXT_SIZE])
 {
-	bool single = t->files == 1 && !t->dirs && !t->failed;
+	bool single = t->files == 1 && !t->dirs && !t->failed && !t->sync;
 	int used = 0;
 
 	if (!single)

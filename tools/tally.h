@@ -15,6 +15,11 @@ struct tally {
 	uint64_t resent_bytes;
 	uint64_t kept;			/* bytes that an earlier attempt had brought */
 	unsigned int retries;		/* conversations that failed before */
+	bool sync;			/* the next four count */
+	uint64_t changes;		/* of anything */
+	uint64_t same;
+	uint64_t deleted;
+	uint64_t wire;			/* bytes that crossed the link, both ways */
 	int64_t start_ns;
 	/* Of the last file. */
 	enum hash_kind hash_kind;

@@ -4,6 +4,7 @@
 #define IVRING_WATCHER_H
 
 #include "entry.h"
+#include "sync.h"
 
 struct watcher {
 	/* An entry was sent, or was received and is in its place. @path is beneath the top. */
@@ -16,6 +17,8 @@ struct watcher {
 	void (*resent)(struct watcher *w, uint64_t bytes);
 	/* So many bytes of a file were there already, and right. */
 	void (*kept)(struct watcher *w, uint64_t bytes);
+	/* A sync found that something differs, and changes it or has it sent. */
+	void (*item)(struct watcher *w, enum sync_item item, const char *path);
 };
 
 static inline void watcher_done(struct watcher *w, const struct entry *e, const char *path)
@@ -46,6 +49,12 @@ static inline void watcher_kept(struct watcher *w, uint64_t bytes)
 {
 	if (w && w->kept)
 		w->kept(w, bytes);
+}
+
+static inline void watcher_item(struct watcher *w, enum sync_item item, const char *path)
+{
+	if (w && w->item)
+		w->item(w, item, path);
 }
 
 #endif /* IVRING_WATCHER_H */
