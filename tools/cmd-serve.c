@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <linux/fs.h>
 #include <linux/memfd.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -17,12 +19,13 @@
 #include <ivring/wire.h>
 
 #include "cmd.h"
+#include "fdstore.h"
 #include "host.h"
 #include "ivshmem-server.h"
 #include "util.h"
 
-/* Smaller regions are possible, but huge pages could not back them. */
-#define REGION_SIZE_MIN	(2ULL << 20)
+/* Smaller regions are possible, and pointless: nobody would want their rings. */
+#define REGION_SIZE_MIN	(1ULL << 20)
 
 static const char usage[] =
 "Usage: ivring serve [OPTION...] NAME...\n"
@@ -142,7 +145,7 @@ static const char *find_fault(const struct serve_options *o, int argc, char **ar
 	if (optind == argc)
 		return "which names shall the links have?";
 	if (!is_power_of_2(o->size) || o->size < REGION_SIZE_MIN)
-		return "--size must be a power of two, at least 2M";
+		return "--size must be a power of two, at least 1M";
 	if (o->size > IVRING_WIRE_REGION_SIZE_MAX)
 		return "--size is more than a link can have";
 	if (o->ring_size && !is_power_of_2(o->ring_size))
@@ -204,6 +207,23 @@ static int make_memfd(const struct serve_options *o, const char *name, struct st
 	return fd;
 }
 
+/*
+ * Whoever has the memory could punch a hole into it, behind which the sides see
+ * different pages. The seals that forbid that forbid writable mappings, too, which
+ * QEMU has yet to make; the attribute does not. Where it cannot be had (no
+ * CAP_LINUX_IMMUTABLE, huge pages, a kernel without CONFIG_TMPFS_XATTR) that is no
+ * reason not to serve.
+ */
+static void forbid_holes(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags))
+		return;
+	flags |= FS_IMMUTABLE_FL;
+	(void)!ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
 static int format_region(const struct serve_options *o, const char *name, int fd,
 			 struct status *st)
 {
@@ -212,6 +232,7 @@ static int format_region(const struct serve_options *o, const char *name, int fd
 		.ring_size = o->ring_size,
 		.channels = o->channels,
 		.label = name,
+		.guests = o->no_host,
 	};
 	size_t len = o->huge_size ? o->huge_size : IVRING_WIRE_PAGE;
 	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -228,22 +249,24 @@ static int format_region(const struct serve_options *o, const char *name, int fd
 				  (unsigned long long)o->size >> 20);
 	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		return status_errno(st, STATUS_FAIL, errno, "cannot seal the shared memory");
+	forbid_holes(fd);
 	return 0;
 }
 
 static void print_link(const struct serve_options *o, const char *name, const struct host *host,
-		       const char *path)
+		       const struct ivshmem_link *served)
 {
-	unsigned long long vectors = o->vectors;
+	const char *path = ivshmem_link_path(served);
+	unsigned int vectors = ivshmem_link_vectors(served);
 
 	if (o->no_host)
 		log_line("serve: %s: listening at %s, for two VMs", name, path);
 	else
 		log_line("serve: %s: link ivring%u, listening at %s", name, host->link, path);
 	log_line("serve: %s: arguments for QEMU: -chardev socket,path=%s,id=ivring-%s "
-		 "-device ivshmem-doorbell,chardev=ivring-%s,vectors=%llu", name, path, name, name,
+		 "-device ivshmem-doorbell,chardev=ivring-%s,vectors=%u", name, path, name, name,
 		 vectors);
-	log_line("serve: %s: elements for libvirt: <server path='%s'/> <msi vectors='%llu'/>",
+	log_line("serve: %s: elements for libvirt: <server path='%s'/> <msi vectors='%u'/>",
 		 name, path, vectors);
 }
 
@@ -260,16 +283,20 @@ static int add_link(struct ivshmem_server *server, const struct serve_options *o
 		.host_priv = host,
 	};
 	struct ivshmem_link *link;
-	int fd, ret;
+	int fd, ret = 0;
 
 	if (!ivring_wire_label_ok(name))
 		return status_set(st, STATUS_USAGE, "a name has 1 to %d of the characters "
 				  "A-Z a-z 0-9 . _ - and starts with neither . nor -",
 				  IVRING_WIRE_LABEL_SIZE - 1);
-	fd = make_memfd(o, name, st);
-	if (fd < 0)
-		return fd;
-	ret = format_region(o, name, fd, st);
+	/* What was kept over a restart is as it was, whatever the options are now. */
+	fd = ivshmem_kept_memfd(name, !o->no_host);
+	if (fd < 0) {
+		fd = make_memfd(o, name, st);
+		if (fd < 0)
+			return fd;
+		ret = format_region(o, name, fd, st);
+	}
 	if (ret) {
 		close(fd);
 		return ret;
@@ -277,7 +304,7 @@ static int add_link(struct ivshmem_server *server, const struct serve_options *o
 	link = ivshmem_link_add(server, &config, fd, st);
 	if (!link)
 		return -st->code;
-	print_link(o, name, host, ivshmem_link_path(link));
+	print_link(o, name, host, link);
 	return 0;
 }
 
@@ -360,6 +387,7 @@ int cmd_serve(int argc, char **argv)
 	hosts = calloc(argc, sizeof(*hosts));
 	if (!hosts)
 		return STATUS_FAIL;
+	fdstore_open();
 	raise_file_limit();
 	ret = make_socket_dir(o.socket_dir, &st);
 	if (!ret)
@@ -372,6 +400,8 @@ int cmd_serve(int argc, char **argv)
 			complain("serve: %s: %s", printable(argv[i]), st.text);
 	}
 	if (ret >= 0) {
+		fdstore_close();
+		fdstore_notify("READY=1");
 		log_line("serve: ready");
 		ret = serve_until_signal(server, signal_fd, &st);
 		if (ret < 0)

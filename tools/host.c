@@ -22,7 +22,7 @@ static const struct attach_error {
 } attach_errors[] = {
 	{ EPERM, STATUS_ACCESS, "CAP_SYS_ADMIN is missing: run `ivring serve` as root" },
 	{ EACCES, STATUS_ACCESS, "it may not write to the memory: " OTHER_RELEASE },
-	{ EBUSY, STATUS_FAIL, "this open of " IVRING_HOST_NODE " has a link already" },
+	{ EBUSY, STATUS_FAIL, "the memory has a link already: end the other server first" },
 	{ EBADF, STATUS_FAIL, "a file it was given is not open: " OTHER_RELEASE },
 	{ EINVAL, STATUS_FAIL, "it does not take these arguments: " OTHER_RELEASE },
 	{ EMEDIUMTYPE, STATUS_FAIL, "it does not take the memory for a memfd: " OTHER_RELEASE },
@@ -37,6 +37,7 @@ static const struct attach_error {
 	  "(`ulimit -l`, LimitMEMLOCK=), or choose a smaller --size" },
 	{ ENOSPC, STATUS_FAIL, "no link number is free: end other servers first" },
 	{ EFAULT, STATUS_FAIL, "it cannot read the request: " OTHER_RELEASE },
+	{ ESTALE, STATUS_FAIL, "somebody punched a hole into the memory meanwhile" },
 	{ EINTR, STATUS_INTERRUPTED, "a signal came first" },
 	/* Of ioctl(2) itself. */
 	{ ENOTTY, STATUS_VERSION, "it does not know the request: update the older of ivring and "
@@ -91,6 +92,22 @@ static int host_attach(void *priv, int memfd, unsigned int id, const int *eventf
 	return 0;
 }
 
+static int host_kept(void *priv, unsigned int *link)
+{
+	struct host *host = priv;
+
+	*link = host->link;
+	return host->fd;
+}
+
+static void host_adopt(void *priv, int fd, unsigned int link)
+{
+	struct host *host = priv;
+
+	host->fd = fd;
+	host->link = link;
+}
+
 static int host_peer_add(void *priv, unsigned int id, const int *eventfds, unsigned int vectors)
 {
 	struct ivring_host_peer arg = {
@@ -113,6 +130,8 @@ static int host_peer_del(void *priv, unsigned int id)
 
 const struct ivshmem_host_ops host_link_ops = {
 	.attach = host_attach,
+	.kept = host_kept,
+	.adopt = host_adopt,
 	.peer_add = host_peer_add,
 	.peer_del = host_peer_del,
 };

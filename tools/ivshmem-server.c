@@ -11,12 +11,16 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <ivring/wire.h>
+
+#include "fdstore.h"
 #include "util.h"
 
 #define PROTOCOL_VERSION	0
@@ -43,6 +47,7 @@ struct member {
 	struct ivshmem_link *link;
 	struct member *next_dead;
 	unsigned int id;
+	unsigned int place;
 	int eventfds[IVSHMEM_VECTORS_MAX];
 	unsigned int vectors;
 	struct message *queue;
@@ -50,6 +55,27 @@ struct member {
 	unsigned int queued;
 	bool dead;
 };
+
+/*
+ * What the next server must know besides the files: in memory that is itself kept
+ * by the service manager, where there is one, so that it is right at any moment
+ * at which this process may be killed.
+ */
+struct kept {
+	uint64_t magic;
+	uint32_t vectors;
+	uint32_t host;			/* attached, as ... */
+	uint32_t host_link;		/* ... the link of this number */
+	/* IDs to come; with a host only the first counts */
+	uint32_t next_id[IVSHMEM_MEMBERS_MAX];
+	struct kept_member {
+		uint32_t id;
+		uint32_t present;
+		uint32_t settled;	/* no message is under way to it */
+	} members[IVSHMEM_MEMBERS_MAX];
+};
+
+#define KEPT_MAGIC	0x3174706b676e7669ULL
 
 struct ivshmem_link {
 	struct watch watch;		/* first */
@@ -59,8 +85,9 @@ struct ivshmem_link {
 	struct ivshmem_link *next;
 	struct ivshmem_config config;
 	struct member *members[IVSHMEM_MEMBERS_MAX];
-	unsigned int next_id;
+	struct kept *kept;
 	int memfd;
+	struct ivring_wire_geometry geo;	/* all zero without superblock */
 	int lock_fd;
 	bool locked;
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -140,6 +167,11 @@ static void message_free(struct message *m)
 	free(m);
 }
 
+static struct kept_member *kept_member(const struct member *m)
+{
+	return &m->link->kept->members[m->place];
+}
+
 /* Queues what the socket did not take; the file may be closed before it does. */
 static int enqueue(struct member *m, int64_t value, int fd)
 {
@@ -156,6 +188,7 @@ static int enqueue(struct member *m, int64_t value, int fd)
 		free(msg);
 		return -EMFILE;
 	}
+	kept_member(m)->settled = 0;
 	if (!m->queue)
 		watch_for_output(m->link->server, &m->watch, true);
 	*m->queue_end = msg;
@@ -189,6 +222,7 @@ static int member_drain(struct member *m)
 		message_free(msg);
 	}
 	m->queue_end = &m->queue;
+	kept_member(m)->settled = 1;
 	watch_for_output(m->link->server, &m->watch, false);
 	return 0;
 }
@@ -205,22 +239,38 @@ static void member_close_files(struct member *m)
 		m->queue = msg->next;
 		message_free(msg);
 	}
-	if (m->watch.fd >= 0)
+	if (m->watch.fd >= 0) {
+		/* Closing ends no watch while the service manager has the file, too. */
+		epoll_ctl(m->link->server->epoll_fd, EPOLL_CTL_DEL, m->watch.fd, NULL);
 		close(m->watch.fd);
+	}
 	m->watch.fd = -1;
 }
 
-static struct member *member_new(struct ivshmem_link *link)
+/* The counter of IDs for a place: two guests' never have the same parity. */
+static uint32_t *id_counter(struct ivshmem_link *link, unsigned int place)
+{
+	return &link->kept->next_id[link->config.host ? 0 : place];
+}
+
+static void member_init(struct member *m, struct ivshmem_link *link, unsigned int place)
+{
+	m->link = link;
+	m->place = place;
+	m->watch.fd = -1;
+	m->queue_end = &m->queue;
+}
+
+static struct member *member_new(struct ivshmem_link *link, unsigned int place)
 {
 	struct member *m = calloc(1, sizeof(*m));
+	uint32_t *next_id = id_counter(link, place);
 	int fd;
 
 	if (!m)
 		return NULL;
-	m->link = link;
-	m->watch.fd = -1;
-	m->queue_end = &m->queue;
-	m->id = link->next_id;
+	member_init(m, link, place);
+	m->id = *next_id;
 	while (m->vectors < link->config.vectors) {
 		fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		if (fd < 0) {
@@ -230,7 +280,7 @@ static struct member *member_new(struct ivshmem_link *link)
 		}
 		m->eventfds[m->vectors++] = fd;
 	}
-	link->next_id++;
+	*next_id += link->config.host ? 1 : IVSHMEM_MEMBERS_MAX;
 	return m;
 }
 
@@ -246,21 +296,104 @@ static bool is_client(const struct member *m)
 	return m && m->watch.fd >= 0;
 }
 
+/*
+ * Without a host's kernel nobody would tell a guest that the other one's QEMU is
+ * gone: take back the presence of the side it was, as it would itself, and ring.
+ */
+static void bury_side(struct ivshmem_link *link, unsigned int side)
+{
+	size_t size = link->geo.region_size;
+	struct ivring_wire_side *s;
+	char *region;
+
+	if (!link->geo.guests)
+		return;
+	region = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+		      link->memfd, 0);
+	if (region == MAP_FAILED)
+		return;
+	s = (struct ivring_wire_side *)(region + link->geo.side_offset) + side;
+	WRITE_ONCE(s->state, htole32(IVRING_WIRE_SIDE_DOWN));
+	virt_store_release(&s->epoch, 0);
+	if (link->members[!side])
+		eventfd_write(link->members[!side]->eventfds[0], 1);
+	munmap(region, size);
+}
+
+/* A private copy is judged, and what comes of it stays, whatever guests write. */
+static void read_geometry(struct ivshmem_link *link)
+{
+	struct ivring_wire_superblock sb;
+	struct stat stat;
+
+	if (fstat(link->memfd, &stat) || pread(link->memfd, &sb, sizeof(sb), 0) != sizeof(sb) ||
+	    ivring_wire_check(&sb, stat.st_size, &link->geo))
+		memset(&link->geo, 0, sizeof(link->geo));
+}
+
+/* ---- what outlives this process: names in the store are LINK=WHAT ---- */
+
+static const char *kept_name(char name[FDSTORE_NAME], const char *link, const char *what)
+{
+	snprintf(name, FDSTORE_NAME, "%s=%s", link, what);
+	return name;
+}
+
+/* The name of a member's eventfd, or, for a negative number, of its socket. */
+static const char *kept_member_name(char name[FDSTORE_NAME], const char *link,
+				    unsigned int place, int vector)
+{
+	if (vector < 0)
+		snprintf(name, FDSTORE_NAME, "%s=%u.sock", link, place);
+	else
+		snprintf(name, FDSTORE_NAME, "%s=%u.%d", link, place, vector);
+	return name;
+}
+
+static void member_keep(const struct member *m)
+{
+	char name[FDSTORE_NAME];
+	unsigned int i;
+
+	if (!fdstore_there())
+		return;
+	for (i = 0; i < m->vectors; i++)
+		fdstore_put(kept_member_name(name, m->link->config.name, m->place, i),
+			    m->eventfds[i]);
+	/* Last: with it the member is complete. */
+	if (m->watch.fd >= 0)
+		fdstore_put(kept_member_name(name, m->link->config.name, m->place, -1),
+			    m->watch.fd);
+}
+
+static void member_unkeep(struct ivshmem_link *link, unsigned int place)
+{
+	char name[FDSTORE_NAME];
+	int i;
+
+	link->kept->members[place].settled = 0;
+	for (i = -1; fdstore_there() && i < (int)link->config.vectors; i++)
+		fdstore_remove(kept_member_name(name, link->config.name, place, i));
+	link->kept->members[place].present = 0;
+}
+
 static void member_drop(struct member *m, const char *why)
 {
 	struct ivshmem_link *link = m->link;
 	struct member *other = other_member(m);
+	unsigned int place = m->place;
 	int ret;
 
 	if (m->dead)
 		return;
 	m->dead = true;
 	log_line("serve: %s: guest with ID %u left: %s", link->config.name, m->id, why);
-	if (link->members[0] == m)
-		link->members[0] = NULL;
-	else
-		link->members[1] = NULL;
-	if (link->config.host) {
+	link->members[place] = NULL;
+	/* A next server finds it gone, whatever becomes of this one. */
+	link->kept->members[place].settled = 0;
+	if (!link->config.host) {
+		bury_side(link, place);
+	} else {
 		ret = link->config.host->peer_del(link->config.host_priv, m->id);
 		if (ret)
 			complain("serve: %s: the kernel did not take PEER_DEL: %s",
@@ -275,6 +408,8 @@ static void member_drop(struct member *m, const char *why)
 		if (ret)
 			member_drop(other, strerror(-ret));
 	}
+	/* Last: a next server says again what this one may not have come to say. */
+	member_unkeep(link, place);
 }
 
 /* Introduces @who to @m. */
@@ -369,17 +504,20 @@ static const char *admit(struct ivshmem_link *link, int sock)
 
 	if (link->members[place])
 		return "there is a guest already";
-	if (link->next_id > IVSHMEM_ID_MAX)
+	if (*id_counter(link, place) > IVSHMEM_ID_MAX)
 		return "all IDs were given out; restart the server and its guests";
-	m = member_new(link);
+	m = member_new(link, place);
 	if (!m)
 		return "cannot make its eventfds";
 	m->watch.handle = handle_client;
 	m->watch.fd = sock;
+	/* From here on a next server would find it, or know it gone. */
+	*kept_member(m) = (struct kept_member){ .id = m->id, .present = 1 };
 	ret = watch_add(link->server, &m->watch);
 	if (!ret)
 		ret = tell_host(link, m);
 	if (ret) {
+		kept_member(m)->present = 0;
 		m->watch.fd = -1;
 		epoll_ctl(link->server->epoll_fd, EPOLL_CTL_DEL, sock, NULL);
 		member_close_files(m);
@@ -394,11 +532,15 @@ static const char *admit(struct ivshmem_link *link, int sock)
 		member_drop(m, strerror(-ret));
 		return NULL;
 	}
+	member_keep(m);
 	if (is_client(other)) {
 		ret = announce(other, m);
 		if (ret)
 			member_drop(other, strerror(-ret));
 	}
+	/* Until here a next server finds it gone: both sides may not know it yet. */
+	if (!m->dead)
+		kept_member(m)->settled = !m->queue;
 	return NULL;
 }
 
@@ -568,6 +710,21 @@ static int listen_at(struct ivshmem_link *link, struct status *st)
 	return 0;
 }
 
+static void host_keep(struct ivshmem_link *link, const struct member *host)
+{
+	char name[FDSTORE_NAME];
+	unsigned int number = 0;
+	int fd;
+
+	link->kept->members[0].id = host->id;
+	if (!fdstore_there() || !link->config.host->kept)
+		return;
+	fd = link->config.host->kept(link->config.host_priv, &number);
+	link->kept->host_link = number;
+	member_keep(host);
+	fdstore_put(kept_name(name, link->config.name, "host"), fd);
+}
+
 static int attach_host(struct ivshmem_link *link, struct status *st)
 {
 	struct member *host;
@@ -575,7 +732,7 @@ static int attach_host(struct ivshmem_link *link, struct status *st)
 
 	if (!link->config.host)
 		return 0;
-	host = member_new(link);
+	host = member_new(link, 0);
 	if (!host)
 		return status_errno(st, STATUS_FAIL, errno, "cannot make eventfds");
 	ret = link->config.host->attach(link->config.host_priv, link->memfd, host->id,
@@ -586,7 +743,168 @@ static int attach_host(struct ivshmem_link *link, struct status *st)
 		return ret;
 	}
 	link->members[0] = host;
+	host_keep(link, host);
 	return 0;
+}
+
+/* A member as the server before left it, or NULL when part of it is missing. */
+static struct member *member_restore(struct ivshmem_link *link, unsigned int place, bool client)
+{
+	struct member *m = calloc(1, sizeof(*m));
+	char name[FDSTORE_NAME];
+	int fd;
+
+	if (!m)
+		return NULL;
+	member_init(m, link, place);
+	m->id = link->kept->members[place].id;
+	m->watch.handle = handle_client;
+	while (m->vectors < link->config.vectors) {
+		fd = fdstore_take(kept_member_name(name, link->config.name, place, m->vectors));
+		if (fd < 0)
+			break;
+		m->eventfds[m->vectors++] = fd;
+	}
+	if (client)
+		m->watch.fd = fdstore_take(kept_member_name(name, link->config.name, place, -1));
+	if (m->vectors == link->config.vectors &&
+	    (!client || (m->watch.fd >= 0 && link->kept->members[place].settled &&
+			 !watch_add(link->server, &m->watch)))) {
+		link->members[place] = m;
+		return m;
+	}
+	member_close_files(m);
+	free(m);
+	return NULL;
+}
+
+static void client_restore(struct ivshmem_link *link, unsigned int place)
+{
+	if (link->kept->members[place].present && member_restore(link, place, true))
+		log_line("serve: %s: guest with ID %u is still there", link->config.name,
+			 link->kept->members[place].id);
+}
+
+/* A guest that came or went while nobody served it: who is there has to know. */
+static void client_bury(struct ivshmem_link *link, unsigned int place)
+{
+	struct kept_member *k = &link->kept->members[place];
+	struct member *other = link->members[!place];
+	int ret;
+
+	if (link->members[place] || !k->present)
+		return;
+	log_line("serve: %s: guest with ID %u left meanwhile", link->config.name, k->id);
+	/* The kernel may never have heard of it, and says so. */
+	if (link->config.host)
+		link->config.host->peer_del(link->config.host_priv, k->id);
+	else
+		bury_side(link, place);
+	if (is_client(other)) {
+		ret = member_send(other, k->id, -1);
+		if (ret)
+			member_drop(other, strerror(-ret));
+	}
+	member_unkeep(link, place);
+}
+
+/* False: there is nothing that fits, the link is to be set up anew. */
+static bool link_restore(struct ivshmem_link *link)
+{
+	const struct ivshmem_host_ops *host = link->config.host;
+	char name[FDSTORE_NAME];
+	struct kept *kept;
+	unsigned int p;
+	int fd;
+
+	fd = fdstore_take(kept_name(name, link->config.name, "state"));
+	if (fd < 0)
+		return false;
+	kept = mmap(NULL, sizeof(*kept), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (kept == MAP_FAILED)
+		return false;
+	link->kept = kept;
+	link->config.vectors = kept->vectors;
+	if (host) {
+		fd = fdstore_take(kept_name(name, link->config.name, "host"));
+		if (fd < 0 || !member_restore(link, 0, false)) {
+			if (fd >= 0)
+				close(fd);
+			link->kept = NULL;
+			munmap(kept, sizeof(*kept));
+			return false;
+		}
+		host->adopt(link->config.host_priv, fd, kept->host_link);
+	}
+	for (p = host ? 1 : 0; p < IVSHMEM_MEMBERS_MAX; p++)
+		client_restore(link, p);
+	for (p = host ? 1 : 0; p < IVSHMEM_MEMBERS_MAX; p++)
+		client_bury(link, p);
+	return true;
+}
+
+static int link_set_up(struct ivshmem_link *link, struct status *st)
+{
+	char name[FDSTORE_NAME];
+	int fd;
+
+	if (link_restore(link))
+		return 0;
+	fdstore_forget(kept_name(name, link->config.name, ""));
+	fd = memfd_create("ivring-state", MFD_CLOEXEC);
+	if (fd >= 0 && !ftruncate(fd, sizeof(*link->kept)))
+		link->kept = mmap(NULL, sizeof(*link->kept), PROT_READ | PROT_WRITE, MAP_SHARED,
+				  fd, 0);
+	if (fd < 0 || !link->kept || link->kept == MAP_FAILED) {
+		link->kept = NULL;
+		if (fd >= 0)
+			close(fd);
+		return status_errno(st, STATUS_FAIL, errno, "cannot make the link's state");
+	}
+	*link->kept = (struct kept){
+		.magic = KEPT_MAGIC, .vectors = link->config.vectors,
+		.host = !!link->config.host, .next_id = { 0, 1 },
+	};
+	if (fdstore_there()) {
+		fdstore_put(kept_name(name, link->config.name, "memfd"), link->memfd);
+		fdstore_put(kept_name(name, link->config.name, "state"), fd);
+	}
+	close(fd);
+	return attach_host(link, st);
+}
+
+/* All is there that link_restore() needs; clients may be missing, and are then gone. */
+static bool kept_is_whole(const char *link, bool with_host)
+{
+	char name[FDSTORE_NAME];
+	struct kept kept;
+	unsigned int i;
+
+	if (fdstore_look(kept_name(name, link, "memfd")) < 0 ||
+	    pread(fdstore_look(kept_name(name, link, "state")), &kept, sizeof(kept), 0) !=
+	    sizeof(kept))
+		return false;
+	if (kept.magic != KEPT_MAGIC || kept.host != with_host || !kept.vectors ||
+	    kept.vectors > IVSHMEM_VECTORS_MAX)
+		return false;
+	if (!with_host)
+		return true;
+	for (i = 0; i < kept.vectors; i++)
+		if (fdstore_look(kept_member_name(name, link, 0, i)) < 0)
+			return false;
+	return fdstore_look(kept_name(name, link, "host")) >= 0;
+}
+
+int ivshmem_kept_memfd(const char *link, bool with_host)
+{
+	char name[FDSTORE_NAME];
+
+	if (kept_is_whole(link, with_host))
+		return fdstore_take(kept_name(name, link, "memfd"));
+	/* Part of a link is of no use: somebody that nobody knows may use that memory. */
+	fdstore_forget(kept_name(name, link, ""));
+	return -1;
 }
 
 static void link_free(struct ivshmem_link *link)
@@ -610,6 +928,8 @@ static void link_free(struct ivshmem_link *link)
 	}
 	if (link->memfd >= 0)
 		close(link->memfd);
+	if (link->kept)
+		munmap(link->kept, sizeof(*link->kept));
 	free(link);
 }
 
@@ -628,6 +948,7 @@ struct ivshmem_link *ivshmem_link_add(struct ivshmem_server *server,
 	link->server = server;
 	link->config = *config;
 	link->memfd = memfd;
+	read_geometry(link);
 	link->lock_fd = -1;
 	link->watch.fd = -1;
 	link->watch.handle = handle_listener;
@@ -639,7 +960,7 @@ struct ivshmem_link *ivshmem_link_add(struct ivshmem_server *server,
 	}
 	snprintf(link->lock_path, sizeof(link->lock_path), "%s/%s.lock", config->socket_dir,
 		 config->name);
-	if (lock_name(link, st) || attach_host(link, st) || listen_at(link, st))
+	if (lock_name(link, st) || link_set_up(link, st) || listen_at(link, st))
 		goto err_free;
 	ret = watch_add(server, &link->watch);
 	if (ret) {
@@ -653,6 +974,11 @@ struct ivshmem_link *ivshmem_link_add(struct ivshmem_server *server,
 err_free:
 	link_free(link);
 	return NULL;
+}
+
+unsigned int ivshmem_link_vectors(const struct ivshmem_link *link)
+{
+	return link->config.vectors;
 }
 
 void ivshmem_server_free(struct ivshmem_server *server)

@@ -6,7 +6,8 @@
  * One struct ivshmem_link is one region with one socket. Its members are at
  * most two: the host's kernel and a QEMU, or two QEMUs. An ID is never given
  * out twice: QEMU frees the eventfds of a peer that left, and would use them
- * again should the ID return.
+ * again should the ID return. Of two QEMUs one has even IDs and one odd ones,
+ * which tells them their sides.
  */
 #ifndef IVRING_IVSHMEM_SERVER_H
 #define IVRING_IVSHMEM_SERVER_H
@@ -30,6 +31,9 @@ struct ivshmem_host_ops {
 	 */
 	int (*attach)(void *priv, int memfd, unsigned int id, const int *eventfds,
 		      unsigned int vectors, struct status *st);
+	/* The file that the attachment lives by, and the link's number; and back. */
+	int (*kept)(void *priv, unsigned int *link);
+	void (*adopt)(void *priv, int fd, unsigned int link);
 	int (*peer_add)(void *priv, unsigned int id, const int *eventfds, unsigned int vectors);
 	int (*peer_del)(void *priv, unsigned int id);
 };
@@ -47,6 +51,14 @@ struct ivshmem_config {
 struct ivshmem_link;
 struct ivshmem_server;
 
+/*
+ * The memory of @link, with a host or between two guests, that a server before this
+ * one left with the service manager (fdstore.h), for ivshmem_link_add(); -1 when it
+ * left none, or not all that belongs to it. With it come the host's attachment and
+ * the guests, who notice nothing.
+ */
+int ivshmem_kept_memfd(const char *link, bool with_host);
+
 struct ivshmem_server *ivshmem_server_new(struct status *st);
 void ivshmem_server_free(struct ivshmem_server *server);
 /* Readable when there is something to do; then call dispatch. */
@@ -61,5 +73,7 @@ struct ivshmem_link *ivshmem_link_add(struct ivshmem_server *server,
 				      const struct ivshmem_config *config, int memfd,
 				      struct status *st);
 const char *ivshmem_link_path(const struct ivshmem_link *link);
+/* Those of the configuration, or of the server before. */
+unsigned int ivshmem_link_vectors(const struct ivshmem_link *link);
 
 #endif /* IVRING_IVSHMEM_SERVER_H */

@@ -15,6 +15,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <ivring/wire.h>
+
 #include "host.h"
 #include "ivshmem-server.h"
 #include "tap.h"
@@ -272,6 +274,64 @@ static void test_two_guests(struct ivshmem_server *server)
 	ivshmem_server_dispatch(server);
 }
 
+/* Without a host the server takes back what a guest left, and gives sides by IDs. */
+static void test_burial(struct ivshmem_server *server)
+{
+	const struct ivring_wire_format format = {
+		.region_size = REGION, .channels = 1, .label = "grave", .guests = true,
+	};
+	struct ivshmem_config config = config_for("grave", NULL);
+	int memfd = make_memfd(), a, b, fd = -1, i, bell = -1;
+	struct ivring_wire_side *sides;
+	uint64_t value = 0;
+	struct status st;
+	int64_t got;
+	char *region;
+
+	region = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	if (region == MAP_FAILED || ivring_wire_format((void *)region, &format))
+		exit(1);
+	sides = (void *)(region + 4096);
+	ivshmem_link_add(server, &config, memfd, &st);
+	a = dial("grave");
+	ivshmem_server_dispatch(server);
+	ok(greeted(a, 0, -1), "the first guest is side 0");
+	b = dial("grave");
+	ivshmem_server_dispatch(server);
+	expect(b, 0, false);
+	expect(b, 1, false);
+	expect(b, -1, true);
+	expect_many(b, 0, VECTORS);
+	/* The first of its own eventfds */
+	for (i = 0; i < VECTORS && receive(b, &got, &fd) == 1; i++) {
+		if (!i)
+			bell = fd;
+		else
+			close(fd);
+	}
+	sides[0].epoch = 7;
+	sides[0].state = sides[1].state = htole32(IVRING_WIRE_SIDE_READY);
+	sides[1].epoch = 8;
+	close(a);
+	ivshmem_server_dispatch(server);
+	ok(!sides[0].epoch && !sides[0].state && sides[1].epoch == 8 && sides[1].state,
+	   "who left is taken down, and nobody else");
+	ok(!eventfd_read(bell, &value) && value == 1, "the other one's doorbell rings");
+	a = dial("grave");
+	ivshmem_server_dispatch(server);
+	ok(greeted(a, 2, 1), "the next first guest is side 0 again");
+	close(bell);
+	close(b);
+	ivshmem_server_dispatch(server);
+	b = dial("grave");
+	ivshmem_server_dispatch(server);
+	ok(greeted(b, 3, 2), "and the next second one side 1");
+	close(a);
+	close(b);
+	ivshmem_server_dispatch(server);
+	munmap(region, REGION);
+}
+
 /* A guest that never reads while the other one comes and goes. */
 static void test_slow_guest(struct ivshmem_server *server)
 {
@@ -453,6 +513,7 @@ int main(void)
 	test_host(server);
 	test_eventfds(server);
 	test_two_guests(server);
+	test_burial(server);
 	test_slow_guest(server);
 	test_socket();
 	test_no_files(server);
