@@ -208,6 +208,21 @@ static void keep_pace(struct agent_pace *pace)
 		poll(NULL, 0, (pace->next_ns - now) / NSEC_PER_MSEC);
 }
 
+static void audit(const struct session *s, bool push, int ret, const struct status *st)
+{
+	struct status outcome = { .code = push ? s->receiver.first_code : s->sender.first_code };
+	struct audit_record record = {
+		.link = s->a->label,
+		.push = push,
+		.path = s->asked,
+		.tally = &s->tally,
+		.st = ret ? st : &outcome,
+	};
+
+	strcpy(outcome.text, "some of it failed");
+	audit_transfer(s->a->audit, &record);
+}
+
 /* What is wished besides. */
 static int agent_sync(struct session *s, struct status *st)
 {
@@ -247,6 +262,7 @@ static int agent_request(struct session *s, struct status *st)
 		log_line("agent: %s: %s of %s failed: %s", s->a->label,
 			 f.type == FRAME_PUT ? "push" : "pull", printable_cut(s->asked),
 			 st->text);
+	audit(s, f.type == FRAME_PUT, ret, st);
 	return ret;
 }
 
@@ -343,6 +359,7 @@ static void serve_client(struct agent *a, unsigned int link, unsigned int channe
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(0);
+	audit_open(a->audit);
 	if (!o->err) {
 		/* Nothing is half done now: a signal may end the process on the spot. */
 		stop_set_idle(true);
@@ -413,6 +430,7 @@ static int serve_one(struct agent *a, unsigned int link, unsigned int channel,
 	if (WIFSIGNALED(status)) {
 		log_line("agent: %s: the process of a conversation was ended by signal %d", a->label,
 			 WTERMSIG(status));
+		audit_killed(a->audit, a->label, WTERMSIG(status));
 		*result = -STATUS_FAIL;
 		return 0;
 	}

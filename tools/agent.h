@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "audit.h"
 #include "proto.h"
 #include "recv.h"
 #include "roots.h"
@@ -26,6 +27,7 @@ struct agent {
 	const char *user;		/* whose rights a conversation has; NULL: as started */
 	uid_t uid;
 	gid_t gid;
+	unsigned int audit;		/* AUDIT_* */
 	struct agent_pace *pace;	/* may be NULL */
 	const char *label;		/* of the link, for log lines */
 };

@@ -46,6 +46,7 @@ static const char usage[] =
 "      --max-bytes SIZE  most content of one transfer, holes not counted\n"
 "      --max-files N  most files, directories and other names of one transfer\n"
 "      --user NAME    work with the rights of that user\n"
+"      --audit off|syslog|stderr|both  a line for each transfer (syslog)\n"
 "      --once         end after one conversation, with its exit code\n"
 "  -t, --timeout SEC  end a conversation when nothing moves for SEC (30)\n"
 "      --chunk SIZE   bytes per frame when sending (512K)\n"
@@ -59,6 +60,7 @@ enum {
 	OPT_ALLOW_DEVICES,
 	OPT_ALLOW_SETID,
 	OPT_USER,
+	OPT_AUDIT,
 	OPT_MAX_BYTES,
 	OPT_MAX_FILES,
 };
@@ -74,6 +76,7 @@ static const struct option longopts[] = {
 	{ "allow-devices", no_argument, NULL, OPT_ALLOW_DEVICES },
 	{ "allow-setid", no_argument, NULL, OPT_ALLOW_SETID },
 	{ "user", required_argument, NULL, OPT_USER },
+	{ "audit", required_argument, NULL, OPT_AUDIT },
 	{ "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
 	{ "max-files", required_argument, NULL, OPT_MAX_FILES },
 	{ "help", no_argument, NULL, 'h' },
@@ -154,6 +157,8 @@ static bool apply_option(struct supervisor *s, int opt)
 		return true;
 	case OPT_USER:
 		return apply_user(s);
+	case OPT_AUDIT:
+		return audit_parse(optarg, &s->agent.audit);
 	case OPT_MAX_BYTES:
 		return parse_size(optarg, &s->agent.recv.max_bytes) && s->agent.recv.max_bytes;
 	case OPT_MAX_FILES:
@@ -486,6 +491,7 @@ int cmd_agent(int argc, char **argv)
 			.recv = { .allowed = KEEP_ALL & ~(KEEP_DEVICES | KEEP_SETID) },
 			.chunk = SEND_CHUNK_DEFAULT,
 			.label = "",
+			.audit = AUDIT_SYSLOG,
 		},
 	};
 	struct status st;
