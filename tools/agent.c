@@ -349,6 +349,7 @@ static void serve_client(struct agent *a, unsigned int link, unsigned int channe
 			 struct outcome *o, pid_t parent)
 {
 	struct ivring_chan ch;
+	struct status st;
 
 	o->err = ivring_chan_open(&ch, link, channel);
 	if (!o->err && agent_become_user(a)) {
@@ -360,6 +361,10 @@ static void serve_client(struct agent *a, unsigned int link, unsigned int channe
 	if (getppid() != parent)
 		_exit(0);
 	audit_open(a->audit);
+	if (!o->err && sandbox_enter(a->sandbox, &a->roots, a->recv.allowed, &st)) {
+		log_line("agent: %s: %s", a->label, st.text);
+		_exit(st.code);
+	}
 	if (!o->err) {
 		/* Nothing is half done now: a signal may end the process on the spot. */
 		stop_set_idle(true);

@@ -11,6 +11,7 @@
 #include "proto.h"
 #include "recv.h"
 #include "roots.h"
+#include "sandbox.h"
 #include "send.h"
 
 /* What keeps a client that asks on and on from filling the log; shared by processes. */
@@ -27,6 +28,7 @@ struct agent {
 	const char *user;		/* whose rights a conversation has; NULL: as started */
 	uid_t uid;
 	gid_t gid;
+	enum sandbox_mode sandbox;
 	unsigned int audit;		/* AUDIT_* */
 	struct agent_pace *pace;	/* may be NULL */
 	const char *label;		/* of the link, for log lines */

@@ -46,6 +46,8 @@ static const char usage[] =
 "      --max-bytes SIZE  most content of one transfer, holes not counted\n"
 "      --max-files N  most files, directories and other names of one transfer\n"
 "      --user NAME    work with the rights of that user\n"
+"      --sandbox auto|require|off  what the kernel can keep conversations from (auto:\n"
+"                     all it knows; require: end if there is not all)\n"
 "      --audit off|syslog|stderr|both  a line for each transfer (syslog)\n"
 "      --once         end after one conversation, with its exit code\n"
 "  -t, --timeout SEC  end a conversation when nothing moves for SEC (30)\n"
@@ -61,6 +63,7 @@ enum {
 	OPT_ALLOW_SETID,
 	OPT_USER,
 	OPT_AUDIT,
+	OPT_SANDBOX,
 	OPT_MAX_BYTES,
 	OPT_MAX_FILES,
 };
@@ -76,6 +79,7 @@ static const struct option longopts[] = {
 	{ "allow-devices", no_argument, NULL, OPT_ALLOW_DEVICES },
 	{ "allow-setid", no_argument, NULL, OPT_ALLOW_SETID },
 	{ "user", required_argument, NULL, OPT_USER },
+	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 	{ "audit", required_argument, NULL, OPT_AUDIT },
 	{ "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
 	{ "max-files", required_argument, NULL, OPT_MAX_FILES },
@@ -157,6 +161,8 @@ static bool apply_option(struct supervisor *s, int opt)
 		return true;
 	case OPT_USER:
 		return apply_user(s);
+	case OPT_SANDBOX:
+		return sandbox_parse(optarg, &s->agent.sandbox);
 	case OPT_AUDIT:
 		return audit_parse(optarg, &s->agent.audit);
 	case OPT_MAX_BYTES:
@@ -220,6 +226,17 @@ static int open_roots(struct supervisor *s, struct status *st)
 		log_line("agent: root %s%sis %s%s%s", root->name, root->name[0] ? " " : "",
 			 printable(realpath(root->path, path) ? path : root->path),
 			 *root_mode(root) ? ", " : "", root_mode(root));
+	return ret;
+}
+
+static int prepare_sandbox(const struct supervisor *s, struct status *st)
+{
+	char text[STATUS_TEXT_SIZE];
+	int ret;
+
+	ret = sandbox_prepare(s->agent.sandbox, text, sizeof(text), st);
+	if (!ret)
+		log_line("agent: sandbox: %s", text);
 	return ret;
 }
 
@@ -504,6 +521,8 @@ int cmd_agent(int argc, char **argv)
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;
 	ret = open_roots(&s, &st);
+	if (!ret)
+		ret = prepare_sandbox(&s, &st);
 	if (!ret)
 		ret = check_wanted(&s, &st);
 	if (!ret)
