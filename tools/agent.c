@@ -15,6 +15,7 @@
 
 #include "client.h"
 #include "expand.h"
+#include "list.h"
 #include "tally.h"
 #include "util.h"
 
@@ -223,6 +224,16 @@ static void audit(const struct session *s, bool push, int ret, const struct stat
 	audit_transfer(s->a->audit, &record);
 }
 
+static int agent_list(struct session *s, struct status *st)
+{
+	int ret = list_answer(&s->c, &s->a->roots, &s->request, st);
+
+	if (ret)
+		log_line("agent: %s: list of %s failed: %s", s->a->label, printable_cut(s->asked),
+			 st->text);
+	return ret;
+}
+
 /* What is wished besides. */
 static int agent_sync(struct session *s, struct status *st)
 {
@@ -240,7 +251,7 @@ static int agent_request(struct session *s, struct status *st)
 	ret = conv_recv(&s->c, &f, st);
 	if (ret)
 		return ret;
-	if (f.type != FRAME_PUT && f.type != FRAME_GET)
+	if (f.type != FRAME_PUT && f.type != FRAME_GET && f.type != FRAME_LIST)
 		return status_set(st, STATUS_PROTOCOL, "frame %u is no request", f.type);
 	ret = conv_take_request(&s->c, &f, &s->request, st);
 	if (!ret && s->request.flags & REQUEST_F_SYNC)
@@ -252,6 +263,8 @@ static int agent_request(struct session *s, struct status *st)
 	s->told = 0;
 	s->receiver.first_code = s->sender.first_code = 0;
 	strcpy(s->asked, s->request.path);
+	if (f.type == FRAME_LIST)
+		return agent_list(s, st);
 	s->root = roots_find(&s->a->roots, s->request.path, st);
 	if (!s->root)
 		ret = -st->code;

@@ -33,7 +33,7 @@
 
 static const char usage[] =
 "Usage: ivring agent [OPTION...]\n"
-"Answers push, pull and sync of the other side: on all links there are or will be.\n\n"
+"Answers push, pull, sync and ls of the other side: on all links there are or will be.\n\n"
 "  -r, --root [NAME=]DIR[:ro|wo|rw]\n"
 "                     a directory that is served: only for pulls, only for pushes, or for\n"
 "                     both; nothing outside of it can be reached. Of several, each has a\n"

@@ -8,6 +8,7 @@ int cmd_agent(int argc, char **argv);
 int cmd_push(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_ls_links(int argc, char **argv);

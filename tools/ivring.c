@@ -22,6 +22,7 @@ static const struct {
 	{ "pull",	cmd_pull,	"copy files and directories from the other side" },
 	{ "sync",	cmd_sync,	"make one side's files like the other's, sending what differs" },
 	{ "cat",	cmd_cat,	"print files of the other side" },
+	{ "ls",		cmd_ls,		"list files of the other side" },
 	{ "verify",	cmd_verify,	"compare files with a manifest of push or pull" },
 	{ "ls-links",	cmd_ls_links,	"list the links of this machine" },
 	{ "info",	cmd_info,	"all about one link" },
