@@ -84,6 +84,8 @@ install: deps-tools-modules	## into the running kernel's module tree and PREFIX 
 	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) modules_install
 	install -D -m 755 build/tools/ivring $(DESTDIR)$(PREFIX)/bin/ivring
 	install -D -m 644 Documentation/man/ivring.1 $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
+	install -D -m 644 packaging/ivring.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ivring
 	install -D -m 644 packaging/60-ivring.rules $(DESTDIR)/usr/lib/udev/rules.d/60-ivring.rules
 	install -D -m 644 packaging/ivring.conf $(DESTDIR)/usr/lib/sysusers.d/ivring.conf
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)
@@ -91,7 +93,8 @@ install: deps-tools-modules	## into the running kernel's module tree and PREFIX 
 		echo "install: there is no group ivring yet: only root may use links" >&2
 
 uninstall:	## what install put there
-	rm -f $(DESTDIR)$(PREFIX)/bin/ivring $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1
+	rm -f $(DESTDIR)$(PREFIX)/bin/ivring $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ivring
 	rm -f $(DESTDIR)/usr/lib/udev/rules.d/60-ivring.rules \
 		$(DESTDIR)/usr/lib/sysusers.d/ivring.conf
 	rm -f $(wildcard $(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring.ko* \
