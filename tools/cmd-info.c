@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ls-links, info and stat: look only. */
-#include <dirent.h>
+/* ls-links and info: look only. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -131,93 +130,5 @@ int cmd_info(int argc, char **argv)
 	printf("region         %s\n", size_text(info.region_size, size));
 	printf("channels       %u, rings of %s\n", info.channels, size_text(info.ring_size, size));
 	print_memory(&info);
-	return STATUS_OK;
-}
-
-static void print_file(const char *prefix, const char *dir, const char *name)
-{
-	char path[512], value[256];
-	size_t len;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "re");
-	if (!f)
-		return;
-	len = fread(value, 1, sizeof(value) - 1, f);
-	fclose(f);
-	value[len] = '\0';
-	value[strcspn(value, "\n")] = '\0';
-	printf("%s%s %s\n", prefix, name, make_printable(value));
-}
-
-static int not_hidden(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-/* Whatever the kernel counts there, one "prefix.name value" a line. */
-static void print_stats(const char *prefix, const char *node)
-{
-	struct dirent **entries;
-	char dir[256];
-	int count, i;
-
-	snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/%s/stats", node);
-	count = scandir(dir, &entries, not_hidden, alphasort);
-	for (i = 0; i < count; i++) {
-		print_file(prefix, dir, entries[i]->d_name);
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
-}
-
-static void print_link_files(unsigned int link)
-{
-	static const char * const names[] = {
-		"label", "side", "state", "id", "epoch", "peer_epoch", "peer_id", "region_size",
-		"ring_size", "channels", "vectors", "memory_type", "peer_timeout_ms", "transport",
-	};
-	char dir[256];
-	size_t i;
-
-	snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/ivring%u", link);
-	for (i = 0; i < ARRAY_SIZE(names); i++)
-		print_file("", dir, names[i]);
-}
-
-int cmd_stat(int argc, char **argv)
-{
-	struct ivring_link_info info;
-	char node[64], prefix[64], dir[128];
-	struct status st;
-	unsigned int c;
-	int ret;
-
-	ret = parse_options(argc, argv, "Usage: ivring stat LINK\n"
-			    "Prints the counters of a link and of its channels (c0., c1., ...).\n", 1);
-	if (ret)
-		return ret < 0 ? STATUS_OK : ret;
-	if (ivring_link_find(argv[optind], &info, &st)) {
-		complain("stat: %s", st.text);
-		return st.code;
-	}
-	snprintf(node, sizeof(node), "ivring%u", info.link);
-	snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/%s", node);
-	if (access(dir, R_OK)) {
-		complain("stat: %s: %s; is /sys mounted?", dir, strerror(errno));
-		return STATUS_IO;
-	}
-	print_link_files(info.link);
-	print_stats("", node);
-	for (c = 0; c < info.channels; c++) {
-		snprintf(node, sizeof(node), "ivring%uc%u", info.link, c);
-		snprintf(dir, sizeof(dir), IVRING_SYSFS_CLASS "/%s", node);
-		snprintf(prefix, sizeof(prefix), "c%u.", c);
-		print_file(prefix, dir, "state");
-		print_file(prefix, dir, "window");
-		print_stats(prefix, node);
-	}
 	return STATUS_OK;
 }

@@ -26,7 +26,7 @@ static const struct {
 	{ "verify",	cmd_verify,	"compare files with a manifest of push or pull" },
 	{ "ls-links",	cmd_ls_links,	"list the links of this machine" },
 	{ "info",	cmd_info,	"all about one link" },
-	{ "stat",	cmd_stat,	"counters of a link and its channels" },
+	{ "stat",	cmd_stat,	"counters of links and their channels" },
 };
 
 static void print_help(void)
