@@ -73,6 +73,8 @@ lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, 
 bench-ring: deps-bench	## the ring in user space against memcpy, cache lines, eventfds and pipes
 	@selftests/bench/run
 
+UNITS := $(wildcard packaging/*.socket packaging/*.service)
+
 # Modules of a kernel that does not run here are of no use here, unless asked for.
 install: deps-tools-modules	## into the running kernel's module tree and PREFIX (/usr/local)
 	@[ -n "$(kver_given)" ] || [ "$(KVER)" = "$$(uname -r)" ] || { \
@@ -88,6 +90,7 @@ install: deps-tools-modules	## into the running kernel's module tree and PREFIX 
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ivring
 	install -D -m 644 packaging/60-ivring.rules $(DESTDIR)/usr/lib/udev/rules.d/60-ivring.rules
 	install -D -m 644 packaging/ivring.conf $(DESTDIR)/usr/lib/sysusers.d/ivring.conf
+	install -D -m 644 -t $(DESTDIR)/usr/lib/systemd/system $(UNITS)
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)
 	@[ -n "$(DESTDIR)" ] || { systemd-sysusers ivring.conf && udevadm control --reload; } || \
 		echo "install: there is no group ivring yet: only root may use links" >&2
@@ -96,7 +99,8 @@ uninstall:	## what install put there
 	rm -f $(DESTDIR)$(PREFIX)/bin/ivring $(DESTDIR)$(PREFIX)/share/man/man1/ivring.1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ivring
 	rm -f $(DESTDIR)/usr/lib/udev/rules.d/60-ivring.rules \
-		$(DESTDIR)/usr/lib/sysusers.d/ivring.conf
+		$(DESTDIR)/usr/lib/sysusers.d/ivring.conf \
+		$(UNITS:packaging/%=$(DESTDIR)/usr/lib/systemd/system/%)
 	rm -f $(wildcard $(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring.ko* \
 		$(DESTDIR)/lib/modules/$(KVER)/*/kmod-*/ivring_*.ko*)
 	[ -n "$(DESTDIR)" ] || depmod $(KVER)

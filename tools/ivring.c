@@ -27,6 +27,7 @@ static const struct {
 	{ "ls-links",	cmd_ls_links,	"list the links of this machine" },
 	{ "info",	cmd_info,	"all about one link" },
 	{ "stat",	cmd_stat,	"counters of links and their channels" },
+	{ "metrics",	cmd_metrics,	"counters of all links, for Prometheus" },
 };
 
 static void print_help(void)
