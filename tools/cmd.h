@@ -15,5 +15,6 @@ int cmd_ls_links(int argc, char **argv);
 int cmd_info(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_metrics(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 
 #endif /* IVRING_CMD_H */

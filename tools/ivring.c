@@ -28,6 +28,7 @@ static const struct {
 	{ "info",	cmd_info,	"all about one link" },
 	{ "stat",	cmd_stat,	"counters of links and their channels" },
 	{ "metrics",	cmd_metrics,	"counters of all links, for Prometheus" },
+	{ "bench",	cmd_bench,	"measure a link from memory to memory" },
 };
 
 static void print_help(void)

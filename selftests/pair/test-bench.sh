@@ -1,0 +1,163 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# `ivring bench` on the pair: memory to memory against memcpy in the slower VM, both
+# ways; round trips beside those of a vsock; and what a GiB costs in doorbells and
+# system calls.
+
+# What is quoted is for eval.
+# shellcheck disable=SC2016
+set -uo pipefail
+# shellcheck source=pair.sh
+. /src/selftests/pair/pair.sh
+
+VSOCK=/src/build/selftests/vsock
+PORT=5000
+RUNS=${IVRING_TEST_RUNS:-3}
+# Where a machine that is busy with something else misses a bar, it is asked again.
+SERIES=3
+
+# series: both, one after the other; the last lines of bench.log are "key value".
+series()
+{
+	"$IVRING" bench --size 1G --runs "$RUNS" vm0 >"$RESULTS/bench.log" 2>&1 || return
+	# CID 2 is the host.
+	for _ in $(seq "$RUNS"); do
+		guest "$VSOCK ping 2 $PORT 64 2000" || return
+	done | sort -n | awk '{ ns[NR] = $1 }
+		END { printf "rtt_vsock_us %.2f\n", ns[int((NR + 1) / 2)] / 1000 }' \
+		>>"$RESULTS/bench.log"
+}
+
+# key NAME: what the last series says
+key()
+{
+	awk -v key="$1" '$1 == key { print $2 }' "$RESULTS/bench.log"
+}
+
+# holds A OP B: numbers, or names of keys
+holds()
+{
+	local a=$1 b=$3
+
+	[[ $a == [0-9]* ]] || a=$(key "$a")
+	[[ $b == [0-9]* ]] || b=$(key "$b")
+	awk "BEGIN { exit !(($a) $2 ($b)) }" || {
+		echo "# not so: $1 ($a) $2 $3 ($b)"
+		return 1
+	}
+}
+
+# vsock_over KEY: how many of its round trips fit into one of a vsock
+vsock_over()
+{
+	awk -v a="$(key rtt_vsock_us)" -v b="$(key "$1")" 'BEGIN { printf "%.2f", a / b }'
+}
+
+# Each line is a bar.
+bars()
+{
+	local bad=0
+
+	holds send_user_over_memcpy '>=' 0.9 || bad=1
+	holds receive_user_over_memcpy '>=' 0.9 || bad=1
+	holds send_calls_over_memcpy '>=' 0.9 || bad=1
+	holds receive_calls_over_memcpy '>=' 0.9 || bad=1
+	holds send_user_doorbells_per_gib '<=' 20 || bad=1
+	holds receive_user_doorbells_per_gib '<=' 20 || bad=1
+	holds send_calls_doorbells_per_gib '<=' 20 || bad=1
+	holds receive_calls_doorbells_per_gib '<=' 20 || bad=1
+	holds "$(vsock_over rtt_user_us)" '>=' 5 || bad=1
+	holds "$(vsock_over rtt_calls_us)" '>=' 5 || bad=1
+	holds "$(vsock_over rtt_calls_sleep_us)" '>=' 1.2 || bad=1
+	return $bad
+}
+
+load_host && serve_start && guest_device && guest_wait && load_guest
+ok "the pair comes up" wait_for 10 link_is up
+ok "no LINK is an error" code_is 2 "$IVRING" bench
+ok "so is a way that there is not" code_is 2 "$IVRING" bench -w teleport vm0
+ok "and no runs" code_is 2 "$IVRING" bench --runs 0 vm0
+ok "and more memory than a server gives" code_is 2 "$IVRING" bench --buffer 1G vm0
+ok "and a channel that there is not" code_is 2 "$IVRING" bench -c 31 vm0
+ok "nobody serves" code_is 5 "$IVRING" bench --timeout 0.5 vm0
+guest "setsid $IVRING bench --serve host >/results/bench-server.log 2>&1 </dev/null &"
+"$VSOCK" serve $PORT 2>"$RESULTS/vsock.log" &
+vsock_pid=$!
+for i in $(seq $SERIES); do
+	ok "all tests go through" series
+	sed 's/^/# /' "$RESULTS/bench.log"
+	! bars || break
+	[ "$i" = $SERIES ] || echo "# is the machine busy? Once more"
+done
+kill $vsock_pid
+echo "mem_over_memcpy send $(key send_user_over_memcpy), receive $(key receive_user_over_memcpy)"
+echo "vsock_over_rtt in place $(vsock_over rtt_user_us), by calls $(vsock_over rtt_calls_us)," \
+	"asleep $(vsock_over rtt_calls_sleep_us)"
+
+# What no noise explains. A transfer needs both CPUs and memcpy() one: with as much
+# else to do on the machine, both sides sleep, and a third of its rate is left. Memory
+# that is not cached, or one more copy of each byte on top of that, is worse.
+for way in send receive; do
+	ok "$way: at least 0.15 x memcpy" holds ${way}_user_over_memcpy '>=' 0.15
+	ok "$way: a file takes at most 4500 calls per GiB" \
+		holds ${way}_file_user_calls_per_gib '<=' 4500
+	ok "$way: the kernel's way at most 50" holds ${way}_file_calls_per_gib '<=' 50
+done
+ok "a round trip takes a fifth of a vsock's" holds "$(vsock_over rtt_calls_us)" '>=' 5
+ok "no wake-up was rescued" holds rescued_wakeups '==' 0
+ok "and no doorbells were taken for a storm" \
+	[ "$(stat_of ivring0 late) $(guest_stat_of ivring0 late)" = "0 0" ]
+
+# Idle, but with open channels on either side, one of them with readers that sleep: the
+# heart beats once a second, and that is all, nobody wakes up. Seconds of measurement, not
+# of waiting for something.
+IDLE=5
+TRACE=/sys/kernel/tracing
+
+bells()
+{
+	echo "$(stat_of ivring0 doorbells) $(stat_of ivring0 interrupts)" \
+		"$(guest_stat_of ivring0 doorbells) $(guest_stat_of ivring0 interrupts)" \
+		"$(stat_of ivring0c3 sleeps) $(guest_stat_of ivring0c3 sleeps)"
+}
+
+readers_sleep()
+{
+	[ "$(cat /sys/class/ivring/ivring0c3/state)" = connected ] &&
+		[ "$(stat_of ivring0c3 sleeps)" -gt 0 ] &&
+		[ "$(guest_stat_of ivring0c3 sleeps)" -gt 0 ] && [ "$(bells)" = "$(bells)" ]
+}
+
+# What our modules' workers, timers and interrupts did in the host meanwhile
+idle()
+{
+	local before
+
+	[ -e $TRACE/trace ] || mount -t tracefs none $TRACE
+	echo 1 >$TRACE/events/workqueue/workqueue_execute_start/enable
+	before=$(bells)
+	echo >$TRACE/trace
+	sleep $IDLE
+	grep -c 'function ivring_' $TRACE/trace >"$RESULTS/idle-works"
+	echo 0 >$TRACE/events/workqueue/workqueue_execute_start/enable
+	echo "# in $IDLE s: bells, interrupts and sleeps $before -> $(bells), work $(cat "$RESULTS/idle-works")"
+	[ "$before" = "$(bells)" ]
+}
+
+exec 3<>/dev/ivring0c2
+ok "both sides have a channel open" \
+	wait_for 10 eval '[ "$(cat /sys/class/ivring/ivring0c2/state)" = connected ]'
+dd if=/dev/ivring0c3 of=/dev/null bs=4k 2>/dev/null &
+reader=$!
+guest 'dd if=/dev/ivring0c3 of=/dev/null bs=4k >/dev/null 2>&1 </dev/null &'
+ok "and readers that sleep" wait_for 10 readers_sleep
+ok "idle: no doorbell, no interrupt, nobody wakes up" idle
+ok "and a heartbeat, once a second" \
+	eval 'n=$(cat "$RESULTS/idle-works"); [ $n -ge $((IDLE - 1)) ] && [ $n -le $((IDLE + 1)) ]'
+exec 3>&-
+kill $reader
+guest 'pkill -x dd'
+guest 'pkill -f "bench --serve"'
+ok "the pair goes down" eval 'unload_guest && guest_shutdown && serve_stop && unload_host'
+plan
