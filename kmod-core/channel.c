@@ -17,7 +17,7 @@
 
 /* So often looks may wake those who wait before an event holds; then it takes time. */
 #define IVRING_WAKES_MAX	1000
-/* So often the doorbells of a vector may, within a jiffy. */
+/* So many doorbells of a vector may come to nothing at once, and one more each ms */
 #define IVRING_STORM_MAX	32
 /* Longest that a vector may be left alone, in jiffies */
 #define IVRING_STORM_REST_MAX	(HZ / 10)
@@ -237,7 +237,7 @@ static void ivring_storm_begins(struct ivring_link *link, u32 vector)
 	u64 indices = ivring_storm_indices(link, vector);
 	unsigned long now = jiffies;
 	unsigned int rest = READ_ONCE(storm->rest);
-	bool goes_on = time_before_eq(now, READ_ONCE(storm->begun) + rest + 2);
+	bool goes_on = time_before_eq(now, READ_ONCE(storm->begun) + rest + IVRING_STORM_REST_MAX);
 
 	if (!goes_on || indices != READ_ONCE(storm->indices))
 		rest = 0;
@@ -251,26 +251,29 @@ static void ivring_storm_begins(struct ivring_link *link, u32 vector)
  * @link: the link
  * @vector: one that it has
  *
- * Any context. What two callers count at the same time may be taken for one.
+ * Any context. What two callers count at the same time may be taken for one. The limit
+ * is by the clock: a slow machine takes few doorbells in a jiffy, and suffers from them.
  *
- * Return: how many jiffies its vector may be left alone, when there were more in this
- * jiffy than %IVRING_STORM_MAX, and nothing came true that the peer was to ring for. Or
- * zero.
+ * Return: how many jiffies its vector may be left alone, when there were more than
+ * %IVRING_STORM_MAX and one a millisecond, and nothing came true that the peer was to ring
+ * for. Or zero.
  */
 unsigned int ivring_storm_blows(struct ivring_link *link, u32 vector)
 {
 	struct ivring_storm *storm = &link->storms[vector];
-	unsigned long now = jiffies;
+	unsigned long now = jiffies, when = READ_ONCE(storm->when);
 	int count;
 
-	if (READ_ONCE(storm->when) != now) {
+	if (when != now) {
 		WRITE_ONCE(storm->when, now);
-		atomic_set(&storm->count, 0);
+		count = atomic_read(&storm->count);
+		atomic_set(&storm->count, count - min(jiffies_to_msecs(now - when), (u32)count));
 	}
 	count = atomic_inc_return(&storm->count);
 	if (count <= IVRING_STORM_MAX)
 		return 0;
-	if (count == IVRING_STORM_MAX + 1)
+	atomic_set(&storm->count, IVRING_STORM_MAX);
+	if (READ_ONCE(storm->begun) != now)
 		ivring_storm_begins(link, vector);
 	return READ_ONCE(storm->rest);
 }

@@ -119,8 +119,8 @@ struct ivring_piece {
 
 /**
  * struct ivring_storm - do doorbells come faster than they are worth an answer each?
- * @when: the jiffy in which @count began
- * @count: doorbells since then, or since one was worth it
+ * @when: the jiffy of the last one
+ * @count: doorbells that came to nothing since one was worth it, less one for each ms
  * @begun: the jiffy in which there were too many last
  * @rest: how many jiffies the vector might be left alone from then on
  * @indices: the sum of the peer's, then

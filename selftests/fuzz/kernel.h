@@ -284,6 +284,7 @@ typedef s64 ktime_t;
 #define time_before_eq(a, b)		((long)((a) - (b)) <= 0)
 #define nsecs_to_jiffies(ns)		((unsigned long)((ns) / NSEC_PER_MSEC))
 #define msecs_to_jiffies(ms)		((unsigned long)(ms))
+#define jiffies_to_msecs(jiffies_)	((unsigned int)(jiffies_))
 #define signal_pending(task)		fuzz_signal
 #define need_resched()			false
 #define cpu_relax()			((void)0)
