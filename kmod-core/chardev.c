@@ -558,32 +558,6 @@ static long ivring_channel_ioctl(struct file *file, unsigned int cmd, unsigned l
 /* Pages to map at one fault, where as many follow. */
 #define IVRING_FAULT_AROUND	64UL
 
-/* Map up to @count pages from where the fault is; the first one for sure. */
-static int ivring_vma_insert(struct vm_area_struct *vma, unsigned long addr,
-			     struct page **pages, unsigned long count)
-{
-	int err;
-
-	err = vm_insert_pages(vma, addr, pages, &count);
-	/* Some are mapped already, perhaps this one, by somebody else just now. */
-	if (err == -EBUSY)
-		err = vm_insert_page(vma, addr, pages[0]);
-	return err == -EBUSY ? 0 : err;
-}
-
-static vm_fault_t ivring_vma_insert_pfns(struct vm_area_struct *vma, unsigned long addr,
-					 struct page **pages, unsigned long count)
-{
-	vm_fault_t ret = vmf_insert_pfn(vma, addr, page_to_pfn(pages[0]));
-	unsigned long i;
-
-	for (i = 1; ret == VM_FAULT_NOPAGE && i < count; i++)
-		if (vmf_insert_pfn(vma, addr + (i << PAGE_SHIFT), page_to_pfn(pages[i])) !=
-		    VM_FAULT_NOPAGE)
-			break;
-	return ret;
-}
-
 /*
  * Pages go in one by one from the fault handler. remap_pfn_range() would ask
  * the memory-type tables and could make the mapping uncached. The page table
@@ -599,22 +573,12 @@ static vm_fault_t ivring_vma_map(struct vm_fault *vmf)
 	u64 ring_size = ch->link->geo.ring_size;
 	bool control = offset >= 4 * ring_size;
 	unsigned long left = control ? 1 : (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
-	struct page **pages;
 	vm_fault_t ret;
-	int err;
 
 	if (READ_ONCE(f->zapped))
 		return VM_FAULT_SIGBUS;
-	pages = ivring_memory_pages(ch, offset);
 	left = min3(left, IVRING_FAULT_AROUND, (vma->vm_end - vmf->address) >> PAGE_SHIFT);
-	if (!ch->link->params.pages) {
-		ret = ivring_memory_insert_pfns(ch, offset, vma, vmf->address, left);
-	} else if (vma->vm_flags & VM_PFNMAP) {
-		ret = ivring_vma_insert_pfns(vma, vmf->address, pages, left);
-	} else {
-		err = ivring_vma_insert(vma, vmf->address, pages, left);
-		ret = err ? vmf_error(err) : VM_FAULT_NOPAGE;
-	}
+	ret = ivring_memory_insert(ch, offset, vma, vmf->address, left);
 	if (ret == VM_FAULT_NOPAGE)
 		ivring_memory_check_user(ch->link, vma, vmf->address);
 	return ret;
@@ -664,14 +628,13 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct ivring_file *f = file->private_data;
 	struct ivring_channel *ch = f->channel;
-	unsigned long kind = ch->link->params.pfn_map ? VM_PFNMAP : VM_MIXEDMAP;
 	int ret;
 
 	if (!ivring_link_enter(ch->link))
 		return ivring_link_gone(ch->link);
 	ret = READ_ONCE(f->zapped) ? -ECONNRESET : ivring_channel_check_vma(f, vma);
 	if (!ret) {
-		ivring_vm_flags_mod(vma, kind | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY, 0);
+		ivring_vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY, 0);
 		vma->vm_ops = &ivring_vm_ops;
 	}
 	ivring_link_leave(ch->link);

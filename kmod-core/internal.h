@@ -378,10 +378,9 @@ void ivring_memory_unmap(struct ivring_link *link);
 void ivring_memory_probe(struct ivring_link *link);
 void *ivring_memory_vmap(const struct ivring_link_params *params, unsigned long first,
 			 unsigned long count, unsigned int times);
-struct page **ivring_memory_pages(const struct ivring_channel *ch, u64 offset);
-vm_fault_t ivring_memory_insert_pfns(const struct ivring_channel *ch, u64 offset,
-				     struct vm_area_struct *vma, unsigned long addr,
-				     unsigned long count);
+vm_fault_t ivring_memory_insert(const struct ivring_channel *ch, u64 offset,
+				struct vm_area_struct *vma, unsigned long addr,
+				unsigned long count);
 void ivring_memory_check_user(struct ivring_link *link, struct vm_area_struct *vma,
 			      unsigned long addr);
 

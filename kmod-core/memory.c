@@ -11,9 +11,14 @@
  * well be larger.
  *
  * A region without struct pages, a BAR that cannot or should not have them, is
- * mapped by its page frames, likewise without a question to those tables:
- * vmf_insert_pfn() would ask them, so page table entries for user space are made
- * here. What came of it is read back from the page tables, always.
+ * mapped by its page frames, likewise without a question to those tables.
+ *
+ * User space is given page frames alone, whatever the region has: nobody can hold a
+ * page of it beyond the mapping, in a pipe or for I/O under way, and so keep the link
+ * from going; and what belongs to somebody else, such as the page cache, or is a part
+ * of a hugetlb page, is left alone. vmf_insert_pfn() would ask those tables, so page
+ * table entries are made here. What came of it is read back from the page tables,
+ * always.
  */
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -171,15 +176,10 @@ static unsigned long ivring_memory_index(const struct ivring_channel *ch, u64 of
 	       ((offset & (g->ring_size - 1)) >> PAGE_SHIFT);
 }
 
-/* The pages from @offset of a channel's node on, for a mapping in user space. */
-struct page **ivring_memory_pages(const struct ivring_channel *ch, u64 offset)
-{
-	return ch->link->params.pages + ivring_memory_index(ch, offset);
-}
-
 struct ivring_memory_insert {
+	const struct ivring_link_params *params;
+	unsigned long index;
 	pgprot_t prot;
-	unsigned long pfn;
 	struct mm_struct *mm;
 };
 
@@ -187,28 +187,33 @@ struct ivring_memory_insert {
 static int ivring_memory_insert_pte(pte_t *pte, unsigned long addr, void *data)
 {
 	struct ivring_memory_insert *in = data;
+	unsigned long pfn = in->params->pages ? page_to_pfn(in->params->pages[in->index]) :
+						in->params->pfn + in->index;
 
 	if (pte_none(READ_ONCE(*pte)))
-		set_pte_at(in->mm, addr, pte, pte_mkspecial(pfn_pte(in->pfn, in->prot)));
-	in->pfn++;
+		set_pte_at(in->mm, addr, pte, pte_mkspecial(pfn_pte(pfn, in->prot)));
+	in->index++;
 	return 0;
 }
 
 /**
- * ivring_memory_insert_pfns() - serve a page fault on a region without struct pages
+ * ivring_memory_insert() - serve a page fault
  * @ch: the channel
  * @offset: in its node
  * @vma: of VM_PFNMAP
  * @addr: where
  * @count: pages, none of them beyond the ring's end
+ *
+ * Return: %VM_FAULT_NOPAGE, or %VM_FAULT_OOM.
  */
-vm_fault_t ivring_memory_insert_pfns(const struct ivring_channel *ch, u64 offset,
-				     struct vm_area_struct *vma, unsigned long addr,
-				     unsigned long count)
+vm_fault_t ivring_memory_insert(const struct ivring_channel *ch, u64 offset,
+				struct vm_area_struct *vma, unsigned long addr,
+				unsigned long count)
 {
 	struct ivring_memory_insert in = {
+		.params = &ch->link->params,
+		.index = ivring_memory_index(ch, offset),
 		.prot = vma->vm_page_prot,
-		.pfn = ch->link->params.pfn + ivring_memory_index(ch, offset),
 		.mm = vma->vm_mm,
 	};
 

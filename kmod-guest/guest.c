@@ -236,36 +236,16 @@ static int ivring_guest_map_memory(struct ivring_guest *g)
 			(u64)pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
 			ivring_guest_explain(ret), ret);
 	else if (!g->pages)
-		dev_info(&pdev->dev, "no struct pages for the shared memory (%d): programs cannot use it for direct I/O\n",
+		dev_info(&pdev->dev, "no struct pages for the shared memory (%d): SEND_FILE and RECV_FILE take one copy more\n",
 			 error);
 	return ret;
 }
 
-/*
- * User space has no mapping any more, but may have pinned pages for I/O under way; and
- * what takes a mapping down holds them for a moment longer.
- */
-static bool ivring_guest_pinned(const struct ivring_guest *g)
-{
-	unsigned long i;
-
-	for (i = 0; i < g->used >> PAGE_SHIFT; i++)
-		if (page_ref_count(g->pages[i]) > 1)
-			return true;
-	return false;
-}
-
+/* Nobody holds a page: user space had page frames alone, and no copy is under way. */
 static void ivring_guest_unmap_memory(struct ivring_guest *g)
 {
-	unsigned int looks;
-
 	if (!g->pages)
 		return;
-	for (looks = 0; ivring_guest_pinned(g); looks++) {
-		if (looks == 10)
-			dev_warn(&g->pdev->dev, "waiting for I/O on the shared memory to end\n");
-		schedule_timeout_uninterruptible(HZ / 10);
-	}
 	memunmap_pages(&g->pgmap);
 	kvfree(g->pages);
 }
@@ -288,7 +268,6 @@ static int ivring_guest_register(struct ivring_guest *g)
 		.pfn = PHYS_PFN(pci_resource_start(pdev, IVSHMEM_BAR_MEMORY)),
 		.size = pci_resource_len(pdev, IVSHMEM_BAR_MEMORY),
 		.avail = g->used,
-		.pfn_map = !g->pages,
 		.vectors = g->nr_vectors,
 	};
 	int ret = ivring_guest_read_id(g, &params.id);

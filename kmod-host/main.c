@@ -63,7 +63,6 @@ static int ivring_host_do_attach(struct ivring_host *h, struct ivring_host_attac
 	struct ivring_link_params params = {
 		.ops = &ivring_host_ops, .priv = h,
 		.side = 0, .id = a->id, .vectors = a->vectors, .peer_known = true,
-		.pfn_map = true,
 	};
 	struct ivring_host_ears *ears;
 	struct ivring_link *link;

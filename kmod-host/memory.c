@@ -6,7 +6,7 @@
  * by others while they are in use here, they would be thrown out of it under the
  * feet of those mappings; so the file stays open as long as the link lives. For the
  * hole that somebody may punch all the same, user mappings hold page frames and
- * nothing that the page cache would look for, see ivring_link_params.pfn_map.
+ * nothing that the page cache would look for, see kmod-core/memory.c.
  */
 #include <linux/err.h>
 #include <linux/fcntl.h>

@@ -49,9 +49,6 @@ struct ivring_transport_ops {
  * @vectors: doorbell vectors that will be listened to, 1..256
  * @peer_known: the transport calls ivring_link_peer_join() and _leave(); else a
  *	peer is looked for in the region alone
- * @pfn_map: map the page frames into user space and leave struct pages alone: a
- *	must for pages that belong to somebody else, such as the page cache, for
- *	parts of hugetlb pages, and for a region without struct pages
  */
 struct ivring_link_params {
 	const struct ivring_transport_ops *ops;
@@ -65,7 +62,6 @@ struct ivring_link_params {
 	u32 id;
 	u32 vectors;
 	bool peer_known;
-	bool pfn_map;
 };
 
 struct ivring_link *ivring_link_register(const struct ivring_link_params *params);

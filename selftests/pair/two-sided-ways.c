@@ -284,6 +284,35 @@ static void spans_b(struct half *h)
 	same(0, SYS(read(h->fd, &c, 1)));
 }
 
+/* ---- page frames ---- */
+
+/* Nobody takes hold of a page behind a mapping, to have it when the device is to go. */
+static void frames_a(struct half *h)
+{
+	size_t len = 2 * h->ring;
+	char *map[] = { ch_map(h->fd, true), ch_map(h->fd, false) }, buf[16];
+	struct iovec own = { buf, sizeof(buf) }, other;
+	int pipe_fds[2], i;
+
+	same(0, pipe(pipe_fds));
+	for (i = 0; i < 2; i++) {
+		holds(map[i]);
+		other = (struct iovec) { map[i], sizeof(buf) };
+		same(-EFAULT, SYS(vmsplice(pipe_fds[1], &other, 1, SPLICE_F_NONBLOCK)));
+		same(-EFAULT, SYS(process_vm_readv(getpid(), &own, 1, &other, 1, 0)));
+		same(sizeof(buf), SYS(write(pipe_fds[1], map[i] + len - sizeof(buf), sizeof(buf))));
+	}
+	same(sizeof(buf), SYS(read(pipe_fds[0], map[0], sizeof(buf))));
+	munmap(map[0], len);
+	munmap(map[1], len);
+	meet(h, "looked");
+}
+
+static void frames_b(struct half *h)
+{
+	meet(h, "looked");
+}
+
 /* ---- indices ---- */
 
 #define INDICES	(O_RDWR | O_EXCL)
@@ -940,6 +969,7 @@ static const struct two_sided tests[] = {
 	{ "many messages", { many_messages_a, many_messages_b }, O_RDWR | O_DIRECT },
 	{ "messages and bytes", { mismatch_a, mismatch_b }, CLOSED },
 	{ "spans", { spans_a, spans_b }, O_RDWR },
+	{ "page frames", { frames_a, frames_b }, O_RDWR },
 	{ "indices", { indices_a, indices_b }, INDICES },
 	{ "questions and answers", { questions_a, questions_b }, INDICES | O_DIRECT },
 	{ "every way", { ways_a, ways_b }, CLOSED },

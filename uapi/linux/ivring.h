@@ -68,10 +68,9 @@
  * file that was open then fails as all its operations do. Until the device is back,
  * open(2) waits (EAGAIN with O_NONBLOCK), and the link's state is
  * IVRING_LINK_WAITING. The next conversation does the same to files of older ones,
- * there mmap(2) fails with ECONNRESET. Not called back is what the kernel was told to
- * do with a mapping's memory and is still at, such as O_DIRECT I/O of another file. On a
- * host that fails with EFAULT; in a guest the device does not go before its pages are
- * given back, by a pipe that they were put into with vmsplice(2), say.
+ * there mmap(2) fails with ECONNRESET. A mapping has no pages that could be taken hold
+ * of: what needs some, such as vmsplice(2) and O_DIRECT I/O of another file, fails with
+ * EFAULT (Documentation/protocol.rst has the list).
  */
 #ifndef _UAPI_LINUX_IVRING_H
 #define _UAPI_LINUX_IVRING_H
