@@ -169,7 +169,8 @@ void ivring_conn_break(struct ivring_channel *ch, const char *what)
 	lockdep_assert_held(&ch->lock);
 	trace_ivring_broken(ch);
 	ch->stats[IVRING_STAT_BROKEN]++;
-	dev_warn_ratelimited(&ch->dev, "broken: the peer wrote an impossible %s\n", what);
+	if (__ratelimit(&ch->link->complaints))
+		dev_warn(&ch->dev, "broken: the peer wrote an impossible %s\n", what);
 	ivring_conn_abort(ch, IVRING_CHANNEL_BROKEN, -EPROTO);
 }
 

@@ -23,6 +23,7 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/percpu-refcount.h>
+#include <linux/ratelimit.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
@@ -297,6 +298,7 @@ struct ivring_channel {
  * @work: evaluates the handshake
  * @tick: heartbeat, and safety net for lost doorbells
  * @stats: counters, indexed by enum ivring_link_stat
+ * @complaints: limits what the log says of this peer, and of no other one
  */
 struct ivring_link {
 	struct device dev;
@@ -342,6 +344,7 @@ struct ivring_link {
 	struct delayed_work work;
 	struct delayed_work tick;
 	atomic64_t stats[IVRING_LINK_STATS];
+	struct ratelimit_state complaints;
 };
 
 /* main.c */

@@ -242,28 +242,31 @@ static void ivring_peer_check_heartbeat(struct ivring_link *link, const struct i
 static void ivring_link_log_state(struct ivring_link *link, const struct ivring_wire_peer *p,
 				  u32 old)
 {
+	bool often = link->state == IVRING_LINK_MISMATCH || link->state == IVRING_LINK_STALLED;
+
+	if (often && !__ratelimit(&link->complaints))
+		return;
 	switch (link->state) {
 	case IVRING_LINK_MISMATCH:
 		if (!ivring_peer_sane(link, p)) {
-			dev_err_ratelimited(&link->dev,
-					    "peer refused: it listens to %u vectors of 1..%u, its ID is %u, ours %u; does the device have as many vectors as the server?\n",
-					    p->vectors,
-					    link->peer_bells ?: IVRING_WIRE_VECTORS_MAX,
-					    p->id, link->params.id);
+			dev_err(&link->dev,
+				"peer refused: it listens to %u vectors of 1..%u, its ID is %u, ours %u; does the device have as many vectors as the server?\n",
+				p->vectors, link->peer_bells ?: IVRING_WIRE_VECTORS_MAX,
+				p->id, link->params.id);
 			break;
 		}
-		dev_err_ratelimited(&link->dev,
-				    "peer speaks protocol %u..%u, this side %u..%u: install matching releases of ivring on both sides\n",
-				    p->version_min, p->version, IVRING_WIRE_VERSION_MIN,
-				    IVRING_WIRE_VERSION);
+		dev_err(&link->dev,
+			"peer speaks protocol %u..%u, this side %u..%u: install matching releases of ivring on both sides\n",
+			p->version_min, p->version, IVRING_WIRE_VERSION_MIN,
+			IVRING_WIRE_VERSION);
 		break;
 	case IVRING_LINK_SPLIT:
 		dev_err(&link->dev,
 			"the memory is not shared with the peer any more, somebody punched a hole into it: restart the link server and the VM\n");
 		break;
 	case IVRING_LINK_STALLED:
-		dev_warn_ratelimited(&link->dev, "peer's heartbeat stopped for %u ms\n",
-				     link->peer_timeout_ms);
+		dev_warn(&link->dev, "peer's heartbeat stopped for %u ms\n",
+			 link->peer_timeout_ms);
 		break;
 	default:
 		dev_dbg(&link->dev, "%s -> %s\n", ivring_link_state_name(old),
@@ -585,6 +588,8 @@ static void ivring_link_init(struct ivring_link *link, const struct ivring_link_
 	init_completion(&link->users_gone);
 	spin_lock_init(&link->lock);
 	init_waitqueue_head(&link->wait);
+	ratelimit_state_init(&link->complaints, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
 	INIT_DELAYED_WORK(&link->work, ivring_link_work);
 	INIT_DELAYED_WORK(&link->tick, ivring_link_tick);
 

@@ -401,9 +401,16 @@ struct ida {
 #define cdev_device_del(c, d)		((void)(d))
 #define dev_dbg(d, ...)			fuzz_log(d, __VA_ARGS__)
 #define dev_warn(d, ...)			fuzz_log(d, __VA_ARGS__)
-#define dev_warn_ratelimited(d, ...)	fuzz_log(d, __VA_ARGS__)
 #define dev_err(d, ...)			fuzz_log(d, __VA_ARGS__)
-#define dev_err_ratelimited(d, ...)	fuzz_log(d, __VA_ARGS__)
+
+struct ratelimit_state {
+	int unused;
+};
+
+#define DEFAULT_RATELIMIT_INTERVAL	0
+#define DEFAULT_RATELIMIT_BURST		0
+#define ratelimit_state_init(rs, interval, burst)	((void)(rs))
+#define __ratelimit(rs)			((void)(rs), true)
 
 __attribute__((format(printf, 2, 3)))
 static inline void fuzz_log(const struct device *dev, const char *fmt, ...)
