@@ -19,6 +19,8 @@
 #define IVRING_WAKES_MAX	1000
 /* So many doorbells of a vector may come to nothing at once, and one more each ms */
 #define IVRING_STORM_MAX	32
+/* And so many of all vectors of a link, and one more each ms */
+#define IVRING_STORM_LINK_MAX	128
 /* Longest that a vector may be left alone, in jiffies */
 #define IVRING_STORM_REST_MAX	(HZ / 10)
 
@@ -211,19 +213,25 @@ void ivring_channel_moved_on(struct ivring_channel *ch, bool tx, bool rx)
 	}
 }
 
-/* Where the peer's indices of all channels of a vector are, as one number */
-static u64 ivring_storm_indices(const struct ivring_link *link, u32 vector)
+/*
+ * Where the peer's indices of all channels of a vector are, as one number. While the
+ * device sleeps they are nowhere, but interrupts may still come.
+ */
+static u64 ivring_storm_indices(struct ivring_link *link, u32 vector)
 {
 	const struct ivring_channel *ch;
 	u64 sum = 0;
 	u32 c;
 
+	if (!ivring_link_enter(link))
+		return 0;
 	for (c = 0; c < link->geo.channels; c++) {
 		ch = link->channels[c];
 		if (ivring_wire_vector(c, link->params.vectors) == vector)
 			sum += le64_to_cpu(READ_ONCE(ch->rx.peer->prod)) +
 			       le64_to_cpu(READ_ONCE(ch->tx.peer->cons));
 	}
+	ivring_link_leave(link);
 	return sum;
 }
 
@@ -246,6 +254,23 @@ static void ivring_storm_begins(struct ivring_link *link, u32 vector)
 	WRITE_ONCE(storm->indices, indices);
 }
 
+/* One more doorbell: are these more than @most at once, and one a millisecond? */
+static bool ivring_storm_grows(struct ivring_storm *storm, unsigned long now, int most)
+{
+	unsigned long when = READ_ONCE(storm->when);
+	s64 left;
+
+	if (when != now) {
+		WRITE_ONCE(storm->when, now);
+		left = (s64)atomic_read(&storm->count) - jiffies_to_msecs(now - when);
+		atomic_set(&storm->count, max_t(s64, left, 0));
+	}
+	if (atomic_inc_return(&storm->count) <= most)
+		return false;
+	atomic_set(&storm->count, most);
+	return true;
+}
+
 /**
  * ivring_storm_blows() - count a doorbell
  * @link: the link
@@ -253,29 +278,35 @@ static void ivring_storm_begins(struct ivring_link *link, u32 vector)
  *
  * Any context. What two callers count at the same time may be taken for one. The limit
  * is by the clock: a slow machine takes few doorbells in a jiffy, and suffers from them.
+ * It is one of the link as well, or a peer with many vectors could ring each of them
+ * within its own.
  *
- * Return: how many jiffies its vector may be left alone, when there were more than
- * %IVRING_STORM_MAX and one a millisecond, and nothing came true that the peer was to ring
- * for. Or zero.
+ * Return: how many jiffies the vector may be left alone, when there were too many and
+ * nothing came true that the peer was to ring for. Or zero.
  */
 unsigned int ivring_storm_blows(struct ivring_link *link, u32 vector)
 {
 	struct ivring_storm *storm = &link->storms[vector];
-	unsigned long now = jiffies, when = READ_ONCE(storm->when);
-	int count;
+	unsigned long now = jiffies;
+	bool all = ivring_storm_grows(&link->storm, now, IVRING_STORM_LINK_MAX);
 
-	if (when != now) {
-		WRITE_ONCE(storm->when, now);
-		count = atomic_read(&storm->count);
-		atomic_set(&storm->count, count - min(jiffies_to_msecs(now - when), (u32)count));
-	}
-	count = atomic_inc_return(&storm->count);
-	if (count <= IVRING_STORM_MAX)
+	if (!ivring_storm_grows(storm, now, IVRING_STORM_MAX) && !all)
 		return 0;
-	atomic_set(&storm->count, IVRING_STORM_MAX);
 	if (READ_ONCE(storm->begun) != now)
 		ivring_storm_begins(link, vector);
 	return READ_ONCE(storm->rest);
+}
+
+/**
+ * ivring_storm_ends() - a doorbell was worth it, and so were those before it
+ * @link: the link
+ * @storm: of its vector
+ *
+ * Any context.
+ */
+void ivring_storm_ends(struct ivring_link *link, struct ivring_storm *storm)
+{
+	atomic_sub(atomic_xchg(&storm->count, 0), &link->storm.count);
 }
 
 /**
@@ -311,7 +342,7 @@ void ivring_channel_late_wake(struct work_struct *work)
 static void ivring_channel_event_held(struct ivring_channel *ch, u32 events)
 {
 	if (READ_ONCE(ch->armed) & events)
-		atomic_set(&ch->storm->count, 0);
+		ivring_storm_ends(ch->link, ch->storm);
 	else if (!READ_ONCE(ch->wakes))
 		return;
 	spin_lock(&ch->lock);

@@ -46,6 +46,8 @@ static void ivring_conn_set_state(struct ivring_channel *ch, u32 state, int erro
 		ivring_channel_state_name(state), error);
 	WRITE_ONCE(ch->state, state);
 	ch->error = error;
+	/* What it rang for. It cannot have that more often than this side opens the channel. */
+	ivring_storm_ends(ch->link, &ch->link->storms[0]);
 }
 
 /* Leave the conversation: the peer sees the epoch gone before anything else. */
@@ -169,7 +171,7 @@ void ivring_conn_break(struct ivring_channel *ch, const char *what)
 	lockdep_assert_held(&ch->lock);
 	trace_ivring_broken(ch);
 	ch->stats[IVRING_STAT_BROKEN]++;
-	if (__ratelimit(&ch->link->complaints))
+	if (__ratelimit(&ch->link->breaches))
 		dev_warn(&ch->dev, "broken: the peer wrote an impossible %s\n", what);
 	ivring_conn_abort(ch, IVRING_CHANNEL_BROKEN, -EPROTO);
 }
@@ -250,6 +252,7 @@ static bool ivring_conn_peer_shutdown(struct ivring_channel *ch)
 		if (ch->user && ivring_conn_peer_epoch(ch) != ch->peer_epoch)
 			return false;
 		WRITE_ONCE(ch->rx_shutdown, true);
+		ivring_storm_ends(ch->link, &ch->link->storms[0]);
 		wake_up_all(&ch->wait);
 		return false;
 	}

@@ -121,7 +121,8 @@ struct ivring_piece {
 /**
  * struct ivring_storm - do doorbells come faster than they are worth an answer each?
  * @when: the jiffy of the last one
- * @count: doorbells that came to nothing since one was worth it, less one for each ms
+ * @count: doorbells that came to nothing since one was worth it, less one for each ms;
+ *	may be below zero for a moment
  * @begun: the jiffy in which there were too many last
  * @rest: how many jiffies the vector might be left alone from then on
  * @indices: the sum of the peer's, then
@@ -267,6 +268,7 @@ struct ivring_channel {
  * @peer: the peer's
  * @channels: geo.channels of them
  * @storms: params.vectors of them, one for each of this side's doorbells
+ * @storm: of all of these; only @storm.when and @storm.count are in use
  * @nodes: device nodes that exist
  * @users: whoever may touch @map or call the transport
  * @users_gone: completes when the last of them left
@@ -299,6 +301,7 @@ struct ivring_channel {
  * @tick: heartbeat, and safety net for lost doorbells
  * @stats: counters, indexed by enum ivring_link_stat
  * @complaints: limits what the log says of this peer, and of no other one
+ * @breaches: likewise, of what it did to channels
  */
 struct ivring_link {
 	struct device dev;
@@ -311,6 +314,7 @@ struct ivring_link {
 	const struct ivring_wire_side *peer;
 	struct ivring_channel **channels;
 	struct ivring_storm *storms;
+	struct ivring_storm storm;
 	u32 nodes;
 	struct percpu_ref users;
 	struct completion users_gone;
@@ -345,6 +349,7 @@ struct ivring_link {
 	struct delayed_work tick;
 	atomic64_t stats[IVRING_LINK_STATS];
 	struct ratelimit_state complaints;
+	struct ratelimit_state breaches;
 };
 
 /* main.c */
@@ -419,6 +424,7 @@ int ivring_file_error(const struct ivring_file *f);
 void ivring_channel_ring(struct ivring_channel *ch);
 void ivring_channel_moved_on(struct ivring_channel *ch, bool tx, bool rx);
 unsigned int ivring_storm_blows(struct ivring_link *link, u32 vector);
+void ivring_storm_ends(struct ivring_link *link, struct ivring_storm *storm);
 void ivring_channel_interrupt(struct ivring_channel *ch, bool storm);
 void ivring_channel_late_wake(struct work_struct *work);
 bool ivring_channel_tick(struct ivring_channel *ch);

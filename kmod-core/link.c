@@ -590,6 +590,8 @@ static void ivring_link_init(struct ivring_link *link, const struct ivring_link_
 	init_waitqueue_head(&link->wait);
 	ratelimit_state_init(&link->complaints, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
+	ratelimit_state_init(&link->breaches, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
 	INIT_DELAYED_WORK(&link->work, ivring_link_work);
 	INIT_DELAYED_WORK(&link->tick, ivring_link_tick);
 

@@ -29,11 +29,16 @@ const char *ivring_channel_state_name(u32 state)
 	return "";
 }
 
+void ivring_storm_ends(struct ivring_link *l, struct ivring_storm *s)
+{
+}
+
 bool fuzz_signal;
 u64 fuzz_random;
 
 static struct ivring_link link;
 static struct ivring_channel channel, was;
+static struct ivring_storm storm;
 static struct ivring_wire_side side;
 static struct ivring_wire_conn own, peer;
 static struct ivring_wire_ring sent, received;
@@ -92,6 +97,7 @@ static struct ivring_channel *any_channel(u32 state)
 {
 	struct ivring_channel *ch = &channel;
 
+	link.storms = &storm;
 	link.peer = &side;
 	link.state = nondet_u32();
 	link.peer_epoch = nondet_u64();

@@ -184,6 +184,8 @@ typedef struct {
 #define atomic_inc_return(a)		(++(a)->counter)
 #define atomic_set(a, i)		((void)((a)->counter = (i)))
 #define atomic_read(a)			((a)->counter)
+#define atomic_sub(i, a)		((void)((a)->counter -= (i)))
+#define atomic_xchg(a, i)		({ int old_ = (a)->counter; (a)->counter = (i); old_; })
 
 typedef struct {
 	s64 counter;

@@ -139,6 +139,14 @@ static inline bool link_attr_is(unsigned int link, const char *attr, const char 
 	return !link_attr(link, attr, buf, sizeof(buf)) && !strcmp(buf, value);
 }
 
+/* Or -1 */
+static inline long long link_num(unsigned int link, const char *attr)
+{
+	char buf[256];
+
+	return link_attr(link, attr, buf, sizeof(buf)) ? -1 : atoll(buf);
+}
+
 static inline int link_attr_set(unsigned int link, const char *attr, const char *value)
 {
 	char path[128];

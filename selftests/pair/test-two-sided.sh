@@ -46,5 +46,7 @@ ok "host and guest are linked" come_up
 for program in two-sided-io two-sided-ways; do
 	ok "$program" halves $program "$@"
 done
+ok "no doorbells were taken for a storm" \
+	[ "$(stat_of ivring0 late) $(guest_stat_of ivring0 late)" = "0 0" ]
 ok "the pair goes down" go_down
 plan
