@@ -158,14 +158,15 @@ static int ivring_channel_await_copies(struct ivring_channel *ch)
 	spin_lock(&ch->lock);
 	ch->openers++;
 	spin_unlock(&ch->lock);
-	ret = wait_event_killable(ch->copied, !READ_ONCE(ch->copying));
+	ret = wait_event_interruptible(ch->copied, !READ_ONCE(ch->copying));
 	spin_lock(&ch->lock);
 	ch->openers--;
 	spin_unlock(&ch->lock);
-	return ret ? -EINTR : 0;
+	return ret;
 }
 
-static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file *f)
+static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file *f,
+				   bool nonblock)
 {
 	int ret;
 
@@ -175,9 +176,10 @@ static int ivring_channel_add_file(struct ivring_channel *ch, struct ivring_file
 			return -EINTR;
 		ret = ivring_channel_try_open(ch, f);
 		up_write(&ch->mapping);
-		if (ret == -EAGAIN && ivring_channel_await_copies(ch))
-			return -EINTR;
-	} while (ret == -EAGAIN);
+		if (ret != -EAGAIN || nonblock)
+			break;
+		ret = ivring_channel_await_copies(ch);
+	} while (!ret);
 	if (ret > 0)
 		ivring_link_announce(ch->link);
 	return min(ret, 0);
@@ -203,7 +205,7 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 	if (ret)
 		goto err_free;
 	ivring_link_evaluate(ch->link);
-	ret = ivring_channel_add_file(ch, f);
+	ret = ivring_channel_add_file(ch, f, file->f_flags & O_NONBLOCK);
 	if (ret)
 		goto err_leave;
 	file->private_data = f;

@@ -223,6 +223,51 @@ TEST_F(talk, file_holds_the_link)
 	close(dir);
 }
 
+static int open_signalled(unsigned int link)
+{
+	catch_signal(0);
+	return channel_open(link, TALK_CHANNEL, O_RDWR);
+}
+
+/* And the next conversation, whose first file waits, if it may, and can be interrupted. */
+TEST_F(talk, file_holds_the_next_conversation)
+{
+	struct ivring_file_xfer x = { .len = 1000, .timeout_ns = FOREVER };
+	int dir = freezable(), frozen, old = self->fd;
+	const unsigned int link = self->p.link;
+	pid_t pid, opener;
+
+	if (dir < 0)
+		SKIP(return, "/scratch cannot be frozen");
+	x.fd = openat(dir, "ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	ASSERT_LE(0, x.fd);
+	ASSERT_EQ(0, unlinkat(dir, "ivring-slow", 0));
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	frozen = freeze(dir);
+	ASSERT_LE(0, frozen);
+	pid = child_run(SYS(ioctl(old, IVRING_IOC_RECV_FILE, &x)));
+	EXPECT_TRUE(child_asleep(pid, SYS_ioctl));
+
+	peer_publish(&self->p);
+	peer_channel_init(&self->p, &self->c, TALK_CHANNEL);
+	EXPECT_TRUE(wait_until(channel_attr_is(link, TALK_CHANNEL, "state", "reset"),
+			       PATIENCE_MS));
+	EXPECT_EQ(-EAGAIN, channel_open(link, TALK_CHANNEL, O_RDWR | O_NONBLOCK));
+	opener = child_run(open_signalled(link));
+	EXPECT_TRUE(child_asleep(opener, SYS_openat));
+	kill(opener, SIGUSR1);
+	EXPECT_EQ(EINTR, child_end(opener, PATIENCE_MS));
+	EXPECT_EQ(1, write(frozen, "", 1));
+	close(frozen);
+	EXPECT_EQ(ECONNRESET, child_end(pid, PATIENCE_MS));
+	ASSERT_EQ(0, talk_connect(&self->p, &self->c, &self->fd));
+	EXPECT_EQ(0, pc_send(&self->p, &self->c, 5000, 3));
+	EXPECT_EQ(0, pattern_read(self->fd, 5000, 5000, 3, 0));
+	close(old);
+	close(x.fd);
+	close(dir);
+}
+
 /* One that any program may be behind holds up nobody but who uses it. */
 TEST_F(talk, far_file_holds_nobody)
 {
