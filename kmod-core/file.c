@@ -41,6 +41,9 @@ static int ivring_file_check(const struct file *file, bool tx)
 		return -EINVAL;
 	if (!S_ISREG(mode) && !S_ISBLK(mode))
 		return -EINVAL;
+	/* From 6.16 on, an eventfd and its like say that they are regular files. */
+	if (file_inode(file)->i_sb->s_magic == ANON_INODE_FS_MAGIC)
+		return -EINVAL;
 	/* Files of proc and sysfs may have neither. */
 	if (tx ? !file->f_op->read_iter || file->f_op->read :
 		 !file->f_op->write_iter || file->f_op->write)
@@ -159,13 +162,16 @@ static ssize_t ivring_file_recv_bounced(struct ivring_file_job *job, u64 left)
 	return ivring_channel_copied(job->copy.f, false, &piece) ?: n;
 }
 
-/* From the file system into the ring, or back. */
+/* From the file system into the ring, or back. Nobody waits for room that is not needed. */
 static ssize_t ivring_file_near(struct ivring_file_job *job, u64 left)
 {
+	struct inode *inode = job->file->f_mapping->host;
 	struct ivring_piece piece;
 	ssize_t n;
 	int ret;
 
+	if (job->copy.tx && job->x->offset + job->x->done >= i_size_read(inode))
+		return 0;
 	ret = ivring_file_get_piece(job, left, &piece);
 	if (ret || !piece.len)
 		return ret;
@@ -203,7 +209,7 @@ static int ivring_file_pieces(struct ivring_file_job *job)
 		if (n <= 0)
 			return n;
 		x->done += n;
-		if (signal_pending(current))
+		if (x->done < x->len && signal_pending(current))
 			return -EINTR;
 		cond_resched();
 	}

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <sys/mount.h>
+#include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -110,7 +111,8 @@ TEST_F(pair, file_ends)
 
 TEST_F(pair, file_bad_arguments)
 {
-	int file = file_pattern(1000, 1), pipes[2], sockets[2], ro, wo, append, direct, dir, proc;
+	int file = file_pattern(1000, 1), pipes[2], sockets[2], ro, wo, append, direct, dir, proc,
+	    bell;
 	struct ivring_file_xfer x = { .fd = file, .len = 10 };
 	char path[64];
 	int i;
@@ -120,6 +122,7 @@ TEST_F(pair, file_bad_arguments)
 	ASSERT_LE(0, wo = open(path, O_WRONLY | O_CLOEXEC));
 	ASSERT_LE(0, append = open(path, O_RDWR | O_APPEND | O_CLOEXEC));
 	ASSERT_LE(0, dir = open("/tmp", O_RDONLY | O_CLOEXEC));
+	ASSERT_LE(0, bell = eventfd(1, EFD_CLOEXEC));
 	ASSERT_LE(0, proc = open("/proc/self/mem", O_RDWR | O_CLOEXEC));
 	ASSERT_EQ(0, pipe2(pipes, O_CLOEXEC));
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
@@ -136,6 +139,8 @@ TEST_F(pair, file_bad_arguments)
 	EXPECT_EQ(-EINVAL, send_file(self->a, pipes[0], 0, 10, NULL));
 	EXPECT_EQ(-EINVAL, recv_file(self->a, pipes[1], 0, 10, NULL));
 	EXPECT_EQ(-EINVAL, send_file(self->a, sockets[0], 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, send_file(self->a, bell, 0, 10, NULL));
+	EXPECT_EQ(-EINVAL, recv_file(self->a, bell, 0, 10, NULL));
 	EXPECT_EQ(-EINVAL, send_file(self->a, self->a, 0, 10, NULL));
 	EXPECT_EQ(-EINVAL, recv_file(self->a, self->b, 0, 10, NULL));
 	EXPECT_EQ(-EINVAL, send_file(self->a, file, 1ULL << 63, 10, NULL));
@@ -167,6 +172,7 @@ TEST_F(pair, file_bad_arguments)
 	close(sockets[0]);
 	close(sockets[1]);
 	close(dir);
+	close(bell);
 	close(proc);
 	close(append);
 	close(ro);
@@ -202,6 +208,9 @@ TEST_F(pair, file_nonblock_and_timeout)
 	ASSERT_EQ(0, ch_set_nonblock(self->a, true));
 	ASSERT_EQ(0, ch_set_nonblock(self->b, true));
 	EXPECT_EQ(-EAGAIN, send_file(self->a, from, self->window, len, &done));
+	/* Nobody waits for room that the end of a file does not need. */
+	EXPECT_EQ(0, send_file(self->a, from, len, 1, &done));
+	EXPECT_EQ(0, done);
 	EXPECT_EQ(-EAGAIN, recv_file(self->b, to, 0, len, &done));
 	EXPECT_EQ(self->window, done);
 	EXPECT_EQ(0, send_file(self->a, from, self->window, len, &done));
