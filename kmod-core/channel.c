@@ -148,7 +148,7 @@ static int ivring_channel_events(const struct ivring_file *f, const struct ivrin
 	if (error)
 		return error;
 	if (ch->state == IVRING_CHANNEL_OPENING)
-		return 0;
+		return ch->tx_shutdown && w->events == IVRING_WAIT_OUT ? -EPIPE : 0;
 	if (closed || ch->rx_shutdown || ivring_rx_cached_avail(&ch->rx) >= w->rx_min)
 		hold |= IVRING_WAIT_IN;
 	if (!closed && !ch->tx_shutdown && ivring_tx_cached_space(&ch->tx) >= w->tx_min)
@@ -1158,6 +1158,7 @@ static ssize_t ivring_channel_write_bytes(struct ivring_copy *c, s64 timeout_ns)
 			ret = ivring_copy_fault_in(c, want - piece.len);
 		if (ret)
 			break;
+		cond_resched();
 	}
 	return done ?: ret;
 }

@@ -283,6 +283,18 @@ static ssize_t ivring_channel_splice_write(struct pipe_inode_info *pipe, struct 
 	return f->messages ? -EINVAL : iter_file_splice_write(pipe, file, pos, len, flags);
 }
 
+/* Nothing can have been written. */
+static bool ivring_channel_is_opening(struct ivring_file *f)
+{
+	struct ivring_channel *ch = f->channel;
+	bool opening;
+
+	spin_lock(&ch->lock);
+	opening = ch->state == IVRING_CHANNEL_OPENING && !ivring_file_error(f);
+	spin_unlock(&ch->lock);
+	return opening;
+}
+
 /* Wait until the peer has consumed all that was written. */
 static int ivring_channel_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
@@ -295,7 +307,7 @@ static int ivring_channel_fsync(struct file *file, loff_t start, loff_t end, int
 
 	if (!ivring_link_enter(f->channel->link))
 		return ivring_link_gone(f->channel->link);
-	ret = ivring_channel_wait(f, &w);
+	ret = ivring_channel_is_opening(f) ? 0 : ivring_channel_wait(f, &w);
 	ivring_link_leave(f->channel->link);
 	return ret;
 }

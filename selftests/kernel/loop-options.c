@@ -102,7 +102,12 @@ TEST_F(node, half_close_early)
 
 	a = ends_open(&self->e, 0, O_RDWR);
 	ASSERT_LE(0, a);
+	/* Nothing was written, so nothing is to be waited for. */
+	EXPECT_EQ(0, SYS(fsync(a)));
 	ASSERT_EQ(0, ch_shutdown(a));
+	EXPECT_EQ(-EPIPE, SYS(write(a, "x", 1)));
+	EXPECT_EQ(-EPIPE, ch_wait(a, IVRING_WAIT_OUT, FOREVER));
+	EXPECT_EQ(-EAGAIN, ch_wait(a, IVRING_WAIT_OUT | IVRING_WAIT_IN, 0));
 	b = ends_open(&self->e, 1, O_RDWR);
 	ASSERT_LE(0, b);
 	EXPECT_EQ(0, SYS(read(b, &c, 1)));

@@ -70,7 +70,8 @@
  * IVRING_LINK_WAITING. The next conversation does the same to files of older ones,
  * there mmap(2) fails with ECONNRESET. A mapping has no pages that could be taken hold
  * of: what needs some, such as vmsplice(2) and O_DIRECT I/O of another file, fails with
- * EFAULT (Documentation/protocol.rst has the list).
+ * EFAULT (Documentation/protocol.rst has the list). A child of fork(2) has the file, but
+ * not the mapping: it makes one of its own.
  */
 #ifndef _UAPI_LINUX_IVRING_H
 #define _UAPI_LINUX_IVRING_H
@@ -228,7 +229,7 @@ struct ivring_span {
  * The peer consumed all that was written. A peer that consumed it, closed and
  * opened again before this side looked gives EPIPE instead.
  */
-#define IVRING_WAIT_DRAINED	(1U << 3)
+#define IVRING_WAIT_DRAINED	(1U << 3)	/* fsync(2), but that is 0 before the peer came */
 
 /**
  * struct ivring_wait - IVRING_IOC_WAIT
@@ -328,9 +329,10 @@ struct ivring_file_xfer {
  * tmpfs or a file system on a block device keeps this or RECV_FILE waiting (one that is
  * frozen, say), the link cannot be detached, its driver not be unbound, its device not
  * sleep: after 10 s the kernel's log says which process holds it. Nor can the next
- * conversation begin meanwhile. Other file systems (FUSE, a network's, overlayfs), and
- * links without struct pages, have a buffer of 64 KiB in between, one copy more, and
- * hold up nobody else. Nor do other calls, whatever memory they are given.
+ * conversation begin meanwhile: open(2) waits (EAGAIN with O_NONBLOCK). Other file
+ * systems (FUSE, a network's, overlayfs), and links without struct pages, have a buffer
+ * of 64 KiB in between, one copy more, and hold up nobody else. Nor do other calls,
+ * whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
  *	EBUSY	another file holds a reservation
