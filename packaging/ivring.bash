@@ -92,7 +92,7 @@ _ivring_arguments()
 		return
 		;;
 	verify) _ivring_local "$cur" ;;
-	push | pull | cat | ls | sync)
+	push | pull | cat | ls | sync | watch)
 		if [[ $cur == *:* && ${cur%%:*} != */* ]]; then
 			_ivring_far "$cur"
 			return
@@ -101,7 +101,7 @@ _ivring_arguments()
 			_ivring_words "$link:"
 		done
 		case $command in
-		push | pull | sync) _ivring_local "$cur" ;;
+		push | pull | sync | watch) _ivring_local "$cur" ;;
 		esac
 		;;
 	esac

@@ -338,17 +338,16 @@ static int open_channel(struct client *cl, const char *name, struct status *st)
 {
 	int64_t deadline = now_ns() + cl->options->timeout_ms * NSEC_PER_MSEC;
 	unsigned int channel = client_channel(&cl->link, cl->link.side);
-	int pause_ms = BUSY_POLL_FIRST_MS;
+	int pause_ms = BUSY_POLL_FIRST_MS, queue = -1;
 	bool told = false;
 	int ret;
 
 	while ((ret = ivring_chan_open(&cl->chan, cl->link.link, channel)) == -EBUSY) {
-		if (stop_signal)
-			return status_set(st, STATUS_INTERRUPTED, "interrupted");
-		if (now_ns() >= deadline)
-			return status_set(st, STATUS_BUSY,
-					  "link %s is busy: another client or agent has channel %u "
-					  "open", name, channel);
+		if (stop_signal || now_ns() >= deadline)
+			break;
+		if (queue >= 0)
+			close(queue);
+		queue = ivring_link_queue(cl->link.link);
 		if (!told && !cl->options->report.quiet)
 			complain("link %s is busy, waiting", name);
 		told = true;
@@ -356,8 +355,15 @@ static int open_channel(struct client *cl, const char *name, struct status *st)
 		poll(NULL, 0, pause_ms);
 		pause_ms = min_u64(2 * pause_ms, BUSY_POLL_MAX_MS);
 	}
+	if (queue >= 0)
+		close(queue);
 	if (!ret)
 		return 0;
+	if (ret == -EBUSY && stop_signal)
+		return status_set(st, STATUS_INTERRUPTED, "interrupted");
+	if (ret == -EBUSY)
+		return status_set(st, STATUS_BUSY, "link %s is busy: another client or agent has "
+				  "channel %u open", name, channel);
 	return status_errno(st, ret == -EPROTONOSUPPORT ? STATUS_VERSION :
 			    status_access(-ret, STATUS_IO), -ret,
 			    "cannot open channel %u of link %s", channel, name);
@@ -424,8 +430,7 @@ bool client_may_go_on(int code)
 	       code == STATUS_CONTENT || code == STATUS_REFUSED;
 }
 
-/* Whether the same may well succeed a moment later. */
-static bool may_pass(int code, unsigned int tried)
+bool client_may_pass(int code, unsigned int tried)
 {
 	switch (code) {
 	case STATUS_NO_PEER:
@@ -444,13 +449,18 @@ static bool may_pass(int code, unsigned int tried)
 	return false;
 }
 
+int client_retry_pause(unsigned int tried)
+{
+	return min_u64((uint64_t)RETRY_FIRST_MS << min_u64(tried, 16), RETRY_MAX_MS);
+}
+
 bool client_retry(const struct client_options *o, struct report *r, const struct status *why)
 {
-	int64_t pause_ms = RETRY_FIRST_MS << min_u64(r->tally.retries, 16), until;
+	int64_t pause_ms = client_retry_pause(r->tally.retries), until;
 
-	if (stop_signal || r->tally.retries >= o->retries || !may_pass(why->code, r->tally.retries))
+	if (stop_signal || r->tally.retries >= o->retries ||
+	    !client_may_pass(why->code, r->tally.retries))
 		return false;
-	pause_ms = min_u64(pause_ms, RETRY_MAX_MS);
 	report_retry(r, why, pause_ms / 1000.0);
 	for (until = now_ns() + pause_ms * NSEC_PER_MSEC; now_ns() < until && !stop_signal; )
 		poll(NULL, 0, (until - now_ns()) / NSEC_PER_MSEC + 1);

@@ -76,6 +76,10 @@ void client_close(struct client *cl);
 /* Faults of one file; those of the link would only repeat themselves with the next. */
 bool client_may_go_on(int code);
 
+/* Whether what failed so, and was tried again so often, may well succeed a moment later. */
+bool client_may_pass(int code, unsigned int tried);
+/* Milliseconds until it is tried again, after so many times. */
+int client_retry_pause(unsigned int tried);
 /*
  * After a conversation that failed: whether another one is to be tried. Waits for
  * longer each time, and says so.

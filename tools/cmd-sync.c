@@ -10,6 +10,7 @@
 #include "client.h"
 #include "cmd.h"
 #include "recv.h"
+#include "sync-push.h"
 #include "util.h"
 
 static const char usage[] =
@@ -20,34 +21,12 @@ static const char usage[] =
 "directory PATH or DEST, which is made if need be; with a slash at its end only what is\n"
 "in it does.\n\n";
 
-static const char extra_usage[] =
-"      --checksum             compare content by its hash, not by size and time\n"
+static const char extra_usage[] = SYNC_OPTIONS_USAGE
 "      --delete               delete what is in the tree and SOURCE has not, once all\n"
-"                             else is done, without a failure\n"
-"      --max-delete N         at most N of them\n"
-"      --include PATTERN      names that count, and those that do not: the first PATTERN\n"
-"      --exclude PATTERN      that fits decides; what is excluded is not deleted either\n"
-"      --backup[=SUFFIX]      keep what is replaced or deleted, as NAME~ or NAMESUFFIX\n"
-"      --whole-file           send files that differ as a whole\n";
-
-enum {
-	OPT_CHECKSUM = CLIENT_OPT_EXTRA,
-	OPT_DELETE,
-	OPT_MAX_DELETE,
-	OPT_INCLUDE,
-	OPT_EXCLUDE,
-	OPT_BACKUP,
-	OPT_WHOLE,
-};
+"                             else is done, without a failure\n";
 
 static const struct option extra_longopts[] = {
-	{ "checksum", no_argument, NULL, OPT_CHECKSUM },
-	{ "delete", no_argument, NULL, OPT_DELETE },
-	{ "max-delete", required_argument, NULL, OPT_MAX_DELETE },
-	{ "include", required_argument, NULL, OPT_INCLUDE },
-	{ "exclude", required_argument, NULL, OPT_EXCLUDE },
-	{ "backup", optional_argument, NULL, OPT_BACKUP },
-	{ "whole-file", no_argument, NULL, OPT_WHOLE },
+	SYNC_LONGOPTS,
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -74,72 +53,19 @@ static bool apply_extra(int opt, void *arg)
 {
 	struct syncer *y = arg;
 
-	switch (opt) {
-	case OPT_CHECKSUM:
-		y->sync.flags |= SYNC_F_CHECKSUM;
-		return true;
-	case OPT_DELETE:
-		y->sync.flags |= SYNC_F_DELETE;
-		return true;
-	case OPT_MAX_DELETE:
-		return parse_number(optarg, UINT64_MAX, &y->sync.max_delete);
-	case OPT_INCLUDE:
-	case OPT_EXCLUDE:
-		return filter_add(&y->sync.filter, opt == OPT_INCLUDE, optarg);
-	case OPT_BACKUP:
-		if (optarg && !sync_good_suffix(optarg))
-			return false;
-		y->sync.flags |= SYNC_F_BACKUP;
-		strcpy(y->sync.suffix, optarg ? optarg : "~");
-		return true;
-	case OPT_WHOLE:
-		y->sync.flags |= SYNC_F_WHOLE;
-		return true;
-	}
-	return false;
-}
-
-/* The request for either direction, and what is wished besides. */
-static int send_wishes(struct syncer *y, enum frame_type type, struct status *st)
-{
-	struct request *request = &y->request;
-	int ret;
-
-	memset(request, 0, sizeof(*request));
-	request->flags = y->options.send.flags | REQUEST_F_SYNC;
-	request->keep = y->options.send.keep;
-	if (type == FRAME_GET) {
-		request->hash = y->options.send.hash;
-		request->rate = y->options.send.rate;
-	} else {
-		request->flags |= y->options.sync |
-				  (y->tree ? REQUEST_F_INTO_DIR | REQUEST_F_MAKE_DIR : 0);
-		request->min_free = y->options.min_free;
-	}
-	strcpy(request->path, y->far);
-	ret = conv_send_request(&y->client.conv, type, request, st);
-	return ret ? ret : sync_send(&y->client.conv, &y->sync, st);
+	return sync_apply_option(opt, &y->sync);
 }
 
 static int sync_push(struct syncer *y, struct status *st)
 {
-	struct frame f;
+	struct sync_push push = {
+		.o = &y->options, .sync = &y->sync, .far = y->far, .root = &local, .near = y->near,
+		.watcher = &y->report.watcher,
+	};
 	int ret;
 
-	ret = send_is_tree(&local, y->near, &y->tree, st);
-	if (!ret)
-		ret = send_wishes(y, FRAME_PUT, st);
-	if (!ret)
-		ret = conv_expect(&y->client.conv, FRAME_GO, &f, st);
-	if (ret)
-		return ret;
 	y->report.tree = true;
-	send_init(&y->sender, &y->client.conv, &y->options.send, &y->report.watcher);
-	ret = send_set_sync(&y->sender, &y->sync, st);
-	if (!ret)
-		ret = send_path(&y->sender, &local, y->near, st);
-	if (!ret)
-		ret = send_finish(&y->sender, st);
+	ret = sync_push_all(&push, &y->sender, &y->client.conv, st);
 	if (!ret)
 		st->code = y->sender.first_code;
 	y->report.tally.same = y->sender.same;
@@ -173,13 +99,29 @@ static int begin_pull(struct syncer *y, const struct frame *begin, struct status
 	return ret;
 }
 
+/* What is to come, and what is wished besides. */
+static int ask_pull(struct syncer *y, struct status *st)
+{
+	struct request *request = &y->request;
+	int ret;
+
+	memset(request, 0, sizeof(*request));
+	request->flags = y->options.send.flags | REQUEST_F_SYNC;
+	request->keep = y->options.send.keep;
+	request->hash = y->options.send.hash;
+	request->rate = y->options.send.rate;
+	strcpy(request->path, y->far);
+	ret = conv_send_request(&y->client.conv, FRAME_GET, request, st);
+	return ret ? ret : sync_send(&y->client.conv, &y->sync, st);
+}
+
 static int sync_pull(struct syncer *y, struct status *st)
 {
 	struct receiver *r = &y->receiver;
 	struct frame f;
 	int ret;
 
-	ret = send_wishes(y, FRAME_GET, st);
+	ret = ask_pull(y, st);
 	if (!ret)
 		ret = conv_expect(&y->client.conv, FRAME_BEGIN, &f, st);
 	if (!ret)

@@ -10,6 +10,7 @@ int cmd_pull(int argc, char **argv);
 int cmd_cat(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_sync(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_ls_links(int argc, char **argv);
 int cmd_info(int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct {
 	{ "push",	cmd_push,	"copy files and directories to the other side" },
 	{ "pull",	cmd_pull,	"copy files and directories from the other side" },
 	{ "sync",	cmd_sync,	"make one side's files like the other's, sending what differs" },
+	{ "watch",	cmd_watch,	"keep a directory of the other side like one here" },
 	{ "cat",	cmd_cat,	"print files of the other side" },
 	{ "ls",		cmd_ls,		"list files of the other side" },
 	{ "verify",	cmd_verify,	"compare files with a manifest of push or pull" },

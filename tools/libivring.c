@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -47,6 +48,33 @@ int ivring_link_info(unsigned int link, struct ivring_link_info *info)
 	close(fd);
 	info->label[sizeof(info->label) - 1] = '\0';
 	return ret;
+}
+
+int ivring_link_queue(unsigned int link)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/" LINK_PREFIX "%u", link);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* While somebody looks, by an exclusive lock, the next time will do. */
+	if (fd >= 0)
+		flock(fd, LOCK_SH | LOCK_NB);
+	return fd < 0 ? -errno : fd;
+}
+
+bool ivring_link_is_queued(unsigned int link)
+{
+	char path[64];
+	bool queued;
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/" LINK_PREFIX "%u", link);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	queued = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK;
+	if (fd >= 0)
+		close(fd);
+	return queued;
 }
 
 static int compare_links(const void *a, const void *b)

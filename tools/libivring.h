@@ -25,6 +25,14 @@ struct status;
 int ivring_link_list(struct ivring_link_info **list, size_t *count);
 int ivring_link_info(unsigned int link, struct ivring_link_info *info);
 /*
+ * Tells whoever has a channel of that link open on this side, and looks, that another one
+ * waits for it: until the descriptor that this returns is closed. Negative errno: that
+ * cannot be told.
+ */
+int ivring_link_queue(unsigned int link);
+/* Whether somebody waits so. */
+bool ivring_link_is_queued(unsigned int link);
+/*
  * Finds a link by what a user calls it: "ivring0", "0", "/dev/ivring0", its
  * label, or "host" for the only link of a guest. Sets @st on failure.
  */

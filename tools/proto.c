@@ -62,13 +62,15 @@ static int frame_args(unsigned int type)
 		[FRAME_LIST] = 0,
 		[FRAME_PATH] = 2,
 		[FRAME_SYNC] = 0,
-		[FRAME_MORE] = 2,
+		[FRAME_MORE] = 4,
 		[FRAME_WANT] = 3,
 		[FRAME_SIGNATURE] = 2,
 		[FRAME_DELTA] = 1,
 		[FRAME_NAMES] = 2,
 		[FRAME_ABSENT] = 1,
 		[FRAME_DELETED] = 1,
+		[FRAME_GONE] = 1,
+		[FRAME_RENAME] = 1,
 	};
 
 	return type && type < ARRAY_SIZE(args) ? args[type] : FRAME_ARGS;
@@ -662,7 +664,7 @@ bool conv_is_gone(struct conv *c)
 
 int conv_start(struct conv *c, struct ivring_chan *ch, int timeout_ms, struct status *st)
 {
-	uint64_t arg[FRAME_ARGS] = { PROTO_VERSION_MIN, PROTO_VERSION };
+	uint64_t arg[FRAME_ARGS] = { PROTO_VERSION_MIN, PROTO_VERSION, PROTO_F_LISTED };
 	int usual_ms = ch->timeout_ms;
 	struct frame f;
 	int ret;
@@ -683,6 +685,7 @@ int conv_start(struct conv *c, struct ivring_chan *ch, int timeout_ms, struct st
 				  "there %llu to %llu; update the older ivring",
 				  PROTO_VERSION_MIN, PROTO_VERSION, (unsigned long long)f.arg[0],
 				  (unsigned long long)f.arg[1]);
+	c->features = f.arg[2];
 	return 0;
 }
 

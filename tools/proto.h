@@ -36,7 +36,8 @@
  * content goes on from there.
  *
  * With REQUEST_F_SYNC an entry is a question about what is there, and what the receiver
- * wants comes after a PATH: Documentation/protocol.rst tells how.
+ * wants comes after a PATH: Documentation/protocol.rst tells how. With SYNC_F_LISTED the
+ * stream is one of changes, in rounds: MORE ends each of them.
  *
  * An entry that the receiver cannot take does not stop the stream; FAILED tells
  * of it, when there is room, and DONE counts. Either side may send ERROR in
@@ -72,11 +73,14 @@
 #define PROTO_VERSION		3
 #define PROTO_VERSION_MIN	3
 
+/* What a side knows besides, and need not: a sync of a list (SYNC_F_LISTED). */
+#define PROTO_F_LISTED		(1U << 0)
+
 /* Hashing a hole takes time, which a short frame must not cost without bound. */
 #define PROTO_HOLE_MAX		(1ULL << 30)
 
 enum frame_type {
-	FRAME_HELLO = 1,	/* version_min, version, features (none yet) */
+	FRAME_HELLO = 1,	/* version_min, version, PROTO_F_* */
 	FRAME_PUT = 2,		/* payload: struct wire_request, path */
 	FRAME_GET = 3,		/* the same */
 	FRAME_BEGIN = 4,	/* BEGIN_F_*, entries, bytes, bytes that take space */
@@ -99,13 +103,17 @@ enum frame_type {
 	FRAME_LIST = 19,	/* as GET */
 	FRAME_PATH = 20,	/* check, PATH_F_*; payload: what the next entries are about */
 	FRAME_SYNC = 21,	/* payload: struct wire_sync, suffix, rules */
-	FRAME_MORE = 22,	/* questions answered, questions that may come; or none: which? */
+	FRAME_MORE = 22,	/* questions answered, questions that may come, the round that is
+				   done, files that come again at FINISH; or of the sender:
+				   which? 0, 0, the number of a round, if it is the end of one */
 	FRAME_WANT = 23,	/* number of a question, WANT_*, enum sync_item */
 	FRAME_SIGNATURE = 24,	/* XXH64 of the payload, whether it is the last */
 	FRAME_DELTA = 25,	/* XXH64 of the payload */
 	FRAME_NAMES = 26,	/* check, how many; payload: paths that are there */
 	FRAME_ABSENT = 27,	/* check; payload: a bit for each, set: it is not here */
 	FRAME_DELETED = 28,	/* check; payload: path */
+	FRAME_GONE = 29,	/* check; payload: path of what is not here any more */
+	FRAME_RENAME = 30,	/* check; payload: a path, NUL, the path it has now, NUL */
 };
 
 /**
@@ -229,6 +237,7 @@ struct conv {
 	uint32_t rx_seq;
 	uint32_t rx_left;		/* payload of the last frame not yet taken */
 	bool error_sent;
+	uint64_t features;		/* of the peer: PROTO_F_*, and what we do not know */
 	uint64_t tx_bytes;		/* of frames and payload */
 	uint64_t rx_bytes;
 };

@@ -94,6 +94,7 @@ struct recv_sync {
 	bool patched;			/* all has */
 	bool patch_failed;
 	uint64_t literal;		/* bytes of it */
+	struct deleter *deleter;	/* for what a list says has gone */
 };
 
 void sync_free_asks(struct receiver *r);
@@ -105,6 +106,8 @@ int sync_question(struct receiver *r, size_t path_len, struct status *st);
 int sync_content(struct receiver *r, struct status *st);
 int sync_path(struct receiver *r, const struct frame *f, struct status *st);
 /* The sender wants all answers. */
+int sync_more_asked(struct receiver *r, const struct frame *f, struct status *st);
+/* The same unasked: it may go on. */
 int sync_more(struct receiver *r, struct status *st);
 /* Tells the sender, which may be waiting, that this takes long; if that costs no wait. */
 int sync_alive(struct receiver *r, struct status *st);
@@ -119,6 +122,13 @@ int sync_backup_at(struct receiver *r, int dirfd, const char *name, struct statu
 bool sync_in_tree(const struct receiver *r);
 /* All came: what the sender has not is deleted. */
 int sync_delete(struct receiver *r, struct status *st);
+/* The same of one path, whatever was asked. */
+int sync_remove(struct receiver *r, const char *path, struct status *st);
+void sync_free_deleter(struct receiver *r);
+
+/* Of a list: what is not there any more, or has another name. */
+int sync_gone(struct receiver *r, const struct frame *f, struct status *st);
+int sync_rename(struct receiver *r, const struct frame *f, struct status *st);
 
 /* Tells the sender what is there of a file, if it is @open. */
 int delta_offer(struct receiver *r, bool open, struct status *st);

@@ -50,7 +50,8 @@ static int tell_deleted(struct deleter *d, const char *path, bool *go, struct st
 	}
 	r->asks->deleted++;
 	watcher_item(r->watcher, SYNC_DELETED, path);
-	return r->sync->flags & SYNC_F_ITEMIZE ?
+	/* Whoever sends a list does not listen now. */
+	return (r->sync->flags & (SYNC_F_ITEMIZE | SYNC_F_LISTED)) == SYNC_F_ITEMIZE ?
 	       conv_put(r->c, FRAME_DELETED, arg, path, strlen(path), st) : 0;
 }
 
@@ -332,4 +333,31 @@ int sync_delete(struct receiver *r, struct status *st)
 	r->path_len = 0;
 	r->path[0] = '\0';
 	return ret;
+}
+
+int sync_remove(struct receiver *r, const char *path, struct status *st)
+{
+	struct recv_sync *y = r->asks;
+	char name[PATH_MAX];
+	size_t len = r->path_len;
+	int ret;
+
+	if (!y->deleter)
+		y->deleter = calloc(1, sizeof(*y->deleter));
+	if (!y->deleter)
+		return status_set(st, STATUS_FAIL, "out of memory");
+	memcpy(name, r->path, len + 1);
+	y->deleter->r = r;
+	y->deleter->full = false;
+	y->deleter->gone[0] = '\0';
+	ret = remove_path(y->deleter, path, st);
+	memcpy(r->path, name, len + 1);
+	r->path_len = len;
+	return ret;
+}
+
+void sync_free_deleter(struct receiver *r)
+{
+	free(r->asks->deleter);
+	r->asks->deleter = NULL;
 }

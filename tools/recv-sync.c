@@ -39,6 +39,7 @@ void sync_free_asks(struct receiver *r)
 		return;
 	sync_leave(r);
 	delta_end(r);
+	sync_free_deleter(r);
 	hash_free(&r->asks->sum);
 	free(r->asks);
 	r->asks = NULL;
@@ -55,13 +56,26 @@ uint64_t recv_deleted(const struct receiver *r)
 	return r->asks ? r->asks->deleted : 0;
 }
 
-int sync_more(struct receiver *r, struct status *st)
+static int tell_more(struct receiver *r, uint64_t round, struct status *st)
 {
 	struct recv_sync *y = r->asks;
-	uint64_t arg[FRAME_ARGS] = { y->asked, y->asked + y->window };
+	uint64_t arg[FRAME_ARGS] = { y->asked, y->asked + y->window, round,
+				     round ? r->repair_count : 0 };
 
 	y->told = y->asked;
 	return conv_put(r->c, FRAME_MORE, arg, NULL, 0, st);
+}
+
+int sync_more(struct receiver *r, struct status *st)
+{
+	return tell_more(r, 0, st);
+}
+
+int sync_more_asked(struct receiver *r, const struct frame *f, struct status *st)
+{
+	if (f->arg[2] && !(r->sync->flags & SYNC_F_LISTED))
+		return status_set(st, STATUS_PROTOCOL, "a round ends where there is none");
+	return tell_more(r, f->arg[2], st);
 }
 
 int sync_alive(struct receiver *r, struct status *st)

@@ -379,7 +379,7 @@ static int recv_done(struct receiver *r, const struct frame *f, struct status *s
 	if (r->sync)
 		sync_leave(r);
 	ret = repair_all(r, st);
-	if (!ret && r->sync && r->sync->flags & SYNC_F_DELETE)
+	if (!ret && r->sync && r->sync->flags & SYNC_F_DELETE && !(r->sync->flags & SYNC_F_LISTED))
 		ret = sync_delete(r, st);
 	if (ret)
 		return ret;
@@ -430,7 +430,11 @@ int recv_stream(struct receiver *r, struct status *st)
 		else if (f.type == FRAME_PATH && r->sync)
 			ret = sync_path(r, &f, st);
 		else if (f.type == FRAME_MORE && r->sync)
-			ret = sync_more(r, st);
+			ret = sync_more_asked(r, &f, st);
+		else if (f.type == FRAME_GONE && r->sync)
+			ret = sync_gone(r, &f, st);
+		else if (f.type == FRAME_RENAME && r->sync)
+			ret = sync_rename(r, &f, st);
 		else
 			ret = status_set(st, STATUS_PROTOCOL, "frame %u is no part of a stream",
 					 f.type);

@@ -187,14 +187,19 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+static bool is_same_state(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
+}
+
 static int check_unchanged(struct content *in, const struct stat *before, struct status *st)
 {
 	struct stat after;
 
 	if (fstat(in->fd, &after))
 		return source_failed(in, STATUS_IO, errno, "cannot look at the source", st);
-	if (after.st_size != before->st_size || !same_time(&after.st_mtim, &before->st_mtim) ||
-	    !same_time(&after.st_ctim, &before->st_ctim))
+	if (!is_same_state(&after, before))
 		return file_changed(in, st);
 	return 0;
 }
@@ -395,7 +400,11 @@ static int send_file(struct sender *s, int fd, struct stat *stat, bool delta, bo
 	int ret, tries;
 
 	*sent = false;
-	for (tries = 1; ; tries++) {
+	if (s->expected && !is_same_state(s->expected, stat)) {
+		status_set(&why, STATUS_CHANGED, "file changed before it was read");
+		return send_skip(s, &why, st);
+	}
+	for (tries = s->expected ? CHANGED_TRIES : 1; ; tries++) {
 		in.delta = delta;
 		ret = send_content(&in, stat, &why);
 		if (ret != -STATUS_CHANGED || tries == CHANGED_TRIES || in.announced ||

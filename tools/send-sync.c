@@ -33,6 +33,10 @@ struct send_sync {
 	uint64_t sent;			/* questions */
 	uint64_t answered;
 	uint64_t allowed;		/* by the receiver */
+	uint64_t files;			/* questions up to the last one about a file */
+	uint64_t rounds;		/* of a list, that were ended */
+	uint64_t rounds_done;		/* over there */
+	uint64_t damaged;
 	struct want wants[QUESTIONS_MAX];
 	uint64_t first_want;
 	uint64_t last_want;
@@ -148,7 +152,7 @@ int sync_ask_file(struct sender *s, int fd, const struct stat *stat, struct stat
 	s->e.flags = ENTRY_F_BARE;
 	s->e.target[0] = '\0';
 	ret = attr_collect(&s->e, fd, s->o->keep, &why);
-	if (!ret && s->sync->flags & SYNC_F_CHECKSUM)
+	if (!ret && (s->sync->flags & SYNC_F_CHECKSUM || s->ask_hashed))
 		ret = hash_all(s, fd, &why);
 	if (ret && ret != -STATUS_CHANGED && ret != -STATUS_IO && ret != -STATUS_SOURCE) {
 		*st = why;
@@ -158,6 +162,7 @@ int sync_ask_file(struct sender *s, int fd, const struct stat *stat, struct stat
 		return send_skip(s, &why, st);
 	if (stat->st_nlink > 1)
 		links_add(&s->links, stat->st_dev, stat->st_ino, s->path);
+	s->asked->files = s->asked->sent + 1;
 	return sync_ask(s, st);
 }
 
@@ -202,6 +207,12 @@ static int take_more(struct sender *s, const struct frame *f, struct status *st)
 		return bad_answer(st);
 	forget_until(y, f->arg[0]);
 	y->allowed = f->arg[1];
+	if (!f->arg[2])
+		return 0;
+	if (f->arg[2] != y->rounds || f->arg[2] == y->rounds_done)
+		return bad_answer(st);
+	y->rounds_done = f->arg[2];
+	y->damaged = f->arg[3];
 	return 0;
 }
 
@@ -405,6 +416,42 @@ static int send_wants(struct sender *s, struct status *st)
 	}
 	memcpy(s->path, path, len);
 	send_leave(s, len);
+	return ret;
+}
+
+int sync_top(const struct sender *s)
+{
+	return s->asked->top;
+}
+
+int sync_send_now(struct sender *s, struct status *st)
+{
+	char path[PATH_MAX];
+	struct want want = { .path = path };
+
+	strcpy(path, s->path);
+	return send_want(s, &want, st);
+}
+
+bool sync_has_questions(const struct sender *s)
+{
+	return s->asked->answered < s->asked->files;
+}
+
+void sync_forget_dir(struct sender *s)
+{
+	s->asked->has_told = false;
+}
+
+int sync_round(struct sender *s, bool *damaged, struct status *st)
+{
+	struct send_sync *y = s->asked;
+	uint64_t arg[FRAME_ARGS] = { 0, 0, ++y->rounds };
+	int ret = conv_send(s->c, FRAME_MORE, arg, st);
+
+	while (!ret && y->rounds_done < y->rounds)
+		ret = hear_one(s, st);
+	*damaged = y->damaged;
 	return ret;
 }
 

@@ -17,8 +17,8 @@ bool send_is_dot(const char *name)
 	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-static int send_symlink(struct sender *s, int dirfd, const char *name, const struct stat *stat,
-			struct status *st)
+int send_symlink(struct sender *s, int dirfd, const char *name, const struct stat *stat,
+		 struct status *st)
 {
 	struct status why;
 	ssize_t len;

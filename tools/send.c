@@ -48,11 +48,15 @@ void send_init(struct sender *s, struct conv *c, const struct send_options *o,
 	s->path[0] = '\0';
 	s->sync = NULL;
 	s->asked = NULL;
+	s->list = NULL;
+	s->ask_hashed = false;
+	s->expected = NULL;
 	s->same = s->deleted = 0;
 }
 
 void send_free(struct sender *s)
 {
+	list_end(s);
 	sync_end(s);
 	hash_free(&s->hash);
 	hash_free(&s->spare);
@@ -174,7 +178,7 @@ int send_name_of(const struct path_root *root, const char *path, bool is_dir,
 	return 0;
 }
 
-static bool add_source(struct sender *s, const struct path_root *root, const char *path)
+bool send_add_source(struct sender *s, const struct path_root *root, const char *path)
 {
 	struct send_source *bigger;
 
@@ -194,7 +198,7 @@ int send_path(struct sender *s, const struct path_root *root, const char *path,
 	int fd = -1, ret;
 
 	send_leave(s, 0);
-	if (!add_source(s, root, path))
+	if (!send_add_source(s, root, path))
 		return status_set(st, STATUS_FAIL, "out of memory");
 	ret = path_open_source(root, path, &fd, &stat, &why);
 	if (!ret)
@@ -274,7 +278,7 @@ int send_fd(struct sender *s, int fd, const char *name, struct status *st)
 	uint64_t pos = 0;
 	int ret;
 
-	if (!add_source(s, NULL, NULL))
+	if (!send_add_source(s, NULL, NULL))
 		return status_set(st, STATUS_FAIL, "out of memory");
 	clock_gettime(CLOCK_REALTIME, &stat.st_mtim);
 	stat.st_uid = geteuid();

@@ -65,6 +65,9 @@ struct sender {
 	size_t path_len;
 	const struct sync *sync;	/* NULL: all is sent */
 	struct send_sync *asked;	/* what the receiver has not answered yet */
+	struct send_list *list;
+	bool ask_hashed;		/* questions go with the content's hash */
+	const struct stat *expected;	/* of content: what was seen of it; else it has changed */
 	uint64_t same;			/* what needed nothing, as DONE has it */
 	uint64_t deleted;
 };
@@ -95,6 +98,42 @@ int send_path(struct sender *s, const struct path_root *root, const char *path,
 int send_fd(struct sender *s, int fd, const char *name, struct status *st);
 /* From now on the receiver is asked before content is sent: once, for one send_path(). */
 int send_set_sync(struct sender *s, const struct sync *sync, struct status *st);
+
+/*
+ * Changes instead of a walk, after send_set_sync() with SYNC_F_LISTED: send_list_open()
+ * in place of send_path(), which @path must name a directory for, then any number of
+ * rounds, then send_finish().
+ */
+struct send_change {
+	const char *path;		/* beneath what was named */
+	const struct stat *stat;	/* what it must still be to be sent, or NULL */
+	const char *from;		/* what it was called before, over there as well; or NULL */
+	uint32_t flags;			/* SEND_F_* */
+};
+
+#define SEND_F_CONTENT	(1U << 0)	/* was written: what is there is not the same, as a rule */
+#define SEND_F_REMOVED	(1U << 1)	/* there was another thing of that name */
+#define SEND_F_WAS_DIR	(1U << 2)	/* which was a directory: that must go first */
+#define SEND_F_ALONE	(1U << 3)	/* its place in the order is of no interest */
+#define SEND_F_NEXT	(1U << 4)	/* of the caller's own */
+
+/* What a change turned out to be. */
+enum send_kind {
+	SEND_NOTHING,			/* it is of no kind that is sent */
+	SEND_GONE,
+	SEND_FILE,
+	SEND_FILE_LINKED,		/* one that has other names, too */
+	SEND_OTHER,
+};
+
+int send_list_open(struct sender *s, const struct path_root *root, const char *path,
+		   struct status *st);
+int send_list_begin(struct sender *s, struct status *st);
+int send_list_change(struct sender *s, const struct send_change *change, enum send_kind *kind,
+		     bool *renamed, struct status *st);
+/* Waits until all of the round is in its place; *@damaged: but for what FINISH brings. */
+int send_list_end(struct sender *s, bool *damaged, struct status *st);
+
 /* FINISH, and waits for DONE. */
 int send_finish(struct sender *s, struct status *st);
 

@@ -31,6 +31,8 @@ void send_leave(struct sender *s, size_t len);
 int send_name_of(const struct path_root *root, const char *path, bool is_dir,
 		 char name[NAME_MAX + 1], struct status *st);
 bool send_is_dot(const char *name);
+/* What blocks of it are asked for again by, if they were damaged. */
+bool send_add_source(struct sender *s, const struct path_root *root, const char *path);
 /*
  * Opens what is or was of that type; anything else that has taken its place since
  * does no harm. -1: it is to be looked at only.
@@ -42,6 +44,8 @@ int send_range(struct sender *s, int fd, uint64_t from, uint64_t to, struct stat
 /* @s->path and the entry's name are set. */
 int send_regular(struct sender *s, int fd, struct stat *stat, struct status *st);
 int send_special(struct sender *s, const struct stat *stat, struct status *st);
+int send_symlink(struct sender *s, int dirfd, const char *name, const struct stat *stat,
+		 struct status *st);
 /* The same of what the receiver has asked for: it is not a link, and comes with all content. */
 int send_wanted(struct sender *s, int fd, struct stat *stat, bool delta, struct status *st);
 /* @fd is taken over; the path has the tree's name. */
@@ -70,5 +74,16 @@ int sync_drain(struct sender *s, struct status *st);
 bool sync_is_answer(const struct sender *s, const struct frame *f);
 int sync_take_answer(struct sender *s, const struct frame *f, struct status *st);
 void sync_end(struct sender *s);
+/* Of a list: what was named, as a descriptor; its name, which paths begin with, or not. */
+int sync_top(const struct sender *s);
+/* Content of the file that s->path names, which nobody has asked for. */
+int sync_send_now(struct sender *s, struct status *st);
+/* Whether files were asked about, and content may have to come. */
+bool sync_has_questions(const struct sender *s);
+/* Directories are not what they were. */
+void sync_forget_dir(struct sender *s);
+/* Waits until the receiver has done all; *@damaged: files that come again. */
+int sync_round(struct sender *s, bool *damaged, struct status *st);
+void list_end(struct sender *s);
 
 #endif /* IVRING_SENDER_H */

@@ -32,6 +32,7 @@
 	X(NO_ROOT,	21,	"the agent has no root of that name")	\
 	X(QUOTA,	22,	"more than the agent takes or gives in one transfer") \
 	X(MAX_DELETE,	23,	"more is to be deleted than --max-delete allows") \
+	X(WATCH,	24,	"the directory cannot be watched, or not any more") \
 	X(INTERRUPTED,	130,	"interrupted by a signal")
 
 enum status_code {

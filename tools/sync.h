@@ -14,7 +14,8 @@
 #define SYNC_F_BACKUP		(1U << 2)	/* and what is replaced or goes gets a suffix */
 #define SYNC_F_ITEMIZE		(1U << 3)	/* the sender wants to hear of each change */
 #define SYNC_F_WHOLE		(1U << 4)	/* no deltas */
-#define SYNC_F_ALL		((1U << 5) - 1)
+#define SYNC_F_LISTED		(1U << 5)	/* what comes is all there is to look at */
+#define SYNC_F_ALL		((1U << 6) - 1)
 
 #define SYNC_SUFFIX_MAX		63
 

@@ -404,7 +404,7 @@ static void put_names(uint8_t op)
 	} else {
 		for (i = 0; i < how % 8; i++) {
 			len += put_path((char *)payload + len, 2000);
-			if ((op & 31) == FRAME_NAMES)
+			if ((op & 31) == FRAME_NAMES || (op & 31) == FRAME_RENAME)
 				payload[len++] = '\0';
 		}
 		arg[1] = (op & 31) == FRAME_NAMES ? how % 8 + (how >> 7) : 0;
@@ -457,7 +457,7 @@ static void make_stream(void)
 	static const uint8_t types[32] = {
 		FRAME_ENTRY, FRAME_SYNC, FRAME_MORE, FRAME_WANT, FRAME_SIGNATURE, FRAME_DELTA,
 		FRAME_NAMES, FRAME_PUT, FRAME_HAVE, FRAME_FROM, FRAME_GET, FRAME_LIST, FRAME_DATA,
-		FRAME_ABSENT, FRAME_DELETED, FRAME_HOLE, FRAME_HOLE, FRAME_END, FRAME_END, FRAME_END,
+		FRAME_ABSENT, FRAME_DELETED, FRAME_GONE, FRAME_HOLE, FRAME_END, FRAME_RENAME, FRAME_END,
 		FRAME_LEAVE, FRAME_PATH, FRAME_FINISH, FRAME_FINISH, FRAME_RESEND, FRAME_SKIP,
 		FRAME_FAILED, FRAME_DONE, FRAME_BEGIN, FRAME_GO, FRAME_ERROR, 31,
 	};
@@ -496,6 +496,8 @@ static void make_stream(void)
 		case FRAME_NAMES:
 		case FRAME_ABSENT:
 		case FRAME_DELETED:
+		case FRAME_GONE:
+		case FRAME_RENAME:
 			put_names(op);
 			break;
 		default:
@@ -916,6 +918,47 @@ static void test_sync(uint8_t how, bool to_far)
 	close(fd);
 }
 
+/* Rounds of changes, as ivring watch sends them. */
+static void test_list(uint8_t how)
+{
+	static const struct path_root here = { .fd = AT_FDCWD, .whose = "the local" };
+	static const struct send_change changes[] = {
+		{ .path = "f", .flags = SEND_F_CONTENT }, { .path = "d/f", .flags = SEND_F_ALONE },
+		{ .path = "none", .flags = SEND_F_REMOVED | SEND_F_WAS_DIR },
+		{ .path = "d", .from = "none" }, { .path = "big", .flags = SEND_F_CONTENT },
+	};
+	static struct client_options o = CLIENT_OPTIONS_DEFAULT;
+	struct sync sync = { .flags = SYNC_F_LISTED | SYNC_F_DELETE, .max_delete = UINT64_MAX };
+	static struct sender s;
+	struct client cl = { 0 };
+	bool damaged, renamed;
+	enum send_kind kind;
+	struct status st;
+	unsigned int i;
+	int ret;
+
+	memset(&s, 0, sizeof(s));
+	ret = client_open(&cl, "x", &o, &st);
+	send_init(&s, &cl.conv, &o.send, NULL);
+	if (!ret)
+		ret = send_set_sync(&s, &sync, &st);
+	if (!ret)
+		ret = send_list_open(&s, &here, how & 4 ? "archive" : "archive/", &st);
+	for (i = 0; !ret && i < 2; i++) {
+		ret = send_list_begin(&s, &st);
+		if (!ret && how & 1 << i)
+			ret = send_list_change(&s, &changes[how >> 3 & 3], &kind, &renamed, &st);
+		if (!ret)
+			ret = send_list_change(&s, &changes[4 - i], &kind, &renamed, &st);
+		if (!ret)
+			ret = send_list_end(&s, &damaged, &st);
+	}
+	if (!ret)
+		send_finish(&s, &st);
+	send_free(&s);
+	client_close(&cl);
+}
+
 static void test_ls(uint8_t how)
 {
 	static const char *const paths[] = { "", "d", "d/*", "*" };
@@ -1002,6 +1045,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 6:
 		test_sync(how, false);
+		break;
+	case 7:
+		test_list(how);
 		break;
 	}
 	check_outside();

@@ -7,7 +7,8 @@
  *
  * Any LINK will do. With MEMRUN_LOG=1 the agent's log goes to standard error. With
  * MEMRUN_FLIP=SIDE:OFFSET a bit flips in the byte at that offset of all that the side sends:
- * 0, the command, or 1, the agent.
+ * 0, the command, or 1, the agent. By SIGUSR1 the other side dies, as if its kernel had; as
+ * long as there is a file MEMRUN_AWAY, no agent answers.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -52,6 +53,41 @@ static void flip(unsigned int side, uint8_t *data, uint64_t len)
 	sent[side] += len;
 }
 
+static pthread_mutex_t far_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool far_lives;
+
+/* The other side dies when this process is told to say so. */
+static void *death_thread(void *arg)
+{
+	const sigset_t *signals = arg;
+	int signum;
+
+	while (!sigwait(signals, &signum)) {
+		pthread_mutex_lock(&far_lock);
+		if (far_lives)
+			memlink_reset(&far.link);
+		pthread_mutex_unlock(&far_lock);
+	}
+	return NULL;
+}
+
+static void await_death(void)
+{
+	static sigset_t signals;
+	pthread_t thread;
+	sigset_t all, old;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	/* All others are for the command. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	if (!pthread_create(&thread, NULL, death_thread, &signals))
+		pthread_detach(thread);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 static void *far_thread(void *arg)
 {
 	struct ivring_chan *ch = memlink_chan(&far.link, 1);
@@ -72,7 +108,12 @@ int __wrap_client_open(struct client *cl, const char *link, const struct client_
 	memset(cl, 0, sizeof(*cl));
 	cl->options = o;
 	snprintf(cl->name, sizeof(cl->name), "%s", link);
+	if (getenv("MEMRUN_AWAY") && !access(getenv("MEMRUN_AWAY"), F_OK))
+		return status_set(st, STATUS_NO_AGENT, "no agent answers on link %s", link);
+	pthread_mutex_lock(&far_lock);
+	far_lives = true;
 	memlink_init(&far.link, RING_SIZE, WINDOW);
+	pthread_mutex_unlock(&far_lock);
 	ch->timeout_ms = o->timeout_ms;
 	if (getenv("MEMRUN_FLIP"))
 		far.link.tamper = flip;
@@ -89,7 +130,10 @@ void __wrap_client_close(struct client *cl)
 	cl->open = false;
 	ivring_chan_close(memlink_chan(&far.link, 0));
 	pthread_join(far.thread, NULL);
+	pthread_mutex_lock(&far_lock);
+	far_lives = false;
 	memlink_destroy(&far.link);
+	pthread_mutex_unlock(&far_lock);
 }
 
 void __wrap_log_line(const char *fmt, ...)
@@ -130,5 +174,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	free(roots);
+	await_death();
 	return ivring_main(argc, argv);
 }

@@ -1,0 +1,396 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# ivring watch: test-watch.sh MEMRUN. TAP.
+# shellcheck disable=SC2016	# what is for eval
+
+set -uo pipefail
+memrun=$(realpath "$1")
+# shellcheck source=../tap.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../tap.sh"
+
+WAIT=30				# seconds that anything may take
+pid=
+dir=$(mktemp -d /tmp/ivring-watch-XXXXXX) || exit 1
+trap '[ -z "$pid" ] || kill -KILL "$pid"; chmod -R u+rwX "$dir"; rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export MEMRUN_ROOT=$dir/far MEMRUN_AWAY=$dir/away
+umask 022
+
+# until_ COMMAND...: as soon as it succeeds
+until_()
+{
+	local deadline=$((SECONDS + WAIT))
+
+	until "$@" >last 2>&1; do
+		if [ $SECONDS -ge $deadline ]; then
+			echo "not within $WAIT s: $*"
+			head -n 20 last
+			return 1
+		fi
+		sleep 0.02
+	done
+}
+
+list()
+{
+	(cd "$1" && find . -printf '%p %y %m %l %n\n' | LC_ALL=C sort)
+}
+
+# same: what is here is there
+same()
+{
+	diff <(list src) <(list far/src) && diff -r --no-dereference src far/src
+}
+
+# times: directories and files have the same time of modification
+times()
+{
+	diff <(cd src && find . -printf '%p %T@\n' | LC_ALL=C sort) \
+		<(cd far/src && find . -printf '%p %T@\n' | LC_ALL=C sort)
+}
+
+clean()
+{
+	rm -rf src far away
+	mkdir -p src/d far
+}
+
+# watch_ OPTION...: in the background; ready when it says so
+watch_()
+{
+	# What a test before this one has left
+	[ -z "$pid" ] || kill -KILL "$pid"
+	: >said
+	"$memrun" watch --json --perms "$@" src vm0: >said 2>complaints &
+	pid=$!
+	until_ grep -q '"type":"ready"' said
+}
+
+# end_: the watch ends as it should
+end_()
+{
+	local code
+
+	kill -TERM "$pid"
+	wait "$pid"
+	code=$?
+	pid=
+	[ $code = 0 ] && [ ! -s complaints ] && return
+	echo "code $code"
+	cat complaints
+	return 1
+}
+
+# field NAME: of the summary
+field()
+{
+	sed -nE 's/^\{"type":"summary".*"'"$1"'":([0-9]+).*/\1/p' said
+}
+
+# holds NAME OP VALUE
+holds()
+{
+	test "$(field "$1")" "$2" "$3" && return
+	echo "not $1 $2 $3:"
+	grep summary said
+	return 1
+}
+
+began()
+{
+	clean && echo before >src/before && mkdir far/src && echo other >far/src/other && watch_ &&
+		cmp src/before far/src/before && [ -e far/src/other ] && end_ && holds syncs = 1
+}
+ok "what is there at the start" began
+
+deleted_first()
+{
+	clean && mkdir far/src && echo other >far/src/other && watch_ --delete && same && end_
+}
+ok "with --delete, only that" deleted_first
+
+files()
+{
+	clean && watch_ && echo one >src/a && until_ same && echo two >>src/a && echo b >src/d/b &&
+		until_ same && chmod 640 src/a && until_ same && rm src/d/b && until_ same &&
+		: >src/empty && until_ same && touch -d '2001-02-03 04:05:06.789' src/a && until_ times &&
+		mkdir src/d/e && mkfifo src/d/f && ln -s nowhere src/d/l && until_ [ -L far/src/d/l ] &&
+		[ ! -e far/src/d/f ] && rm src/d/f && until_ same && ln -sfn elsewhere src/d/l &&
+		until_ same && rm -r src/d && until_ same && chmod 700 src && until_ same && until_ times && end_ &&
+		holds failed = 0 && holds syncs = 1 && holds latency_count -ge 4 &&
+		holds latency_p50_us -gt 0
+}
+ok "files, directories and links come and go" files
+
+# Neither size nor time of modification tell that the content is another one.
+rewritten()
+{
+	local i
+
+	clean && watch_ && echo 0 >src/a && touch -d '2001-01-01' src/a && until_ same || return
+	for i in 1 2 3 4 5 6 7 8; do
+		echo "$i" >src/a && touch -d '2001-01-01' src/a && until_ same || return
+	done
+	head -c 2M /dev/urandom >src/big && touch -d '2001-01-01' src/big && until_ same &&
+		printf other | dd of=src/big conv=notrunc status=none && touch -d '2001-01-01' src/big &&
+		until_ same && end_ && holds wire_bytes -lt 5000000
+}
+ok "content of the same size and time" rewritten
+
+nested()
+{
+	local i
+
+	clean && watch_ || return
+	for i in $(seq 30); do
+		mkdir -p "src/n$i/a/b/c/d" && echo "$i" >"src/n$i/a/b/c/d/file" && echo x >"src/n$i/a/y" &&
+			ln -s ../y "src/n$i/a/b/l" || return
+	done
+	until_ same && echo more >>src/n7/a/b/c/d/file && until_ same && rm -r src/n?/a && until_ same &&
+		rm -r src/n1? && mkdir src/n1{0..9} && echo new >src/n11/f && until_ same && end_ && holds failed = 0
+}
+ok "directories within new directories" nested
+
+renames()
+{
+	clean && head -c 20M /dev/urandom >src/big && mkdir -p src/d/e/f && echo x >src/d/e/f/x &&
+		watch_ && mv src/big src/bigger && until_ same && mv src/bigger src/d/e/big && until_ same &&
+		mv src/d/e src/e && until_ same && echo y >src/e/f/y && until_ same &&
+		mkdir out && mv src/e out/ && until_ same && echo z >out/e/f/z && mv out/e src/d/g && until_ same &&
+		echo new >src/tmp && mv src/tmp src/d/g/f/x && until_ same && end_ && rmdir out &&
+		holds bytes -lt 43000000 && holds renamed -ge 3
+}
+ok "renames, most of them without content" renames
+
+# The names of two files are exchanged, and a directory takes the place of a file.
+exchanges()
+{
+	clean && echo one >src/a && echo two >src/b && touch -d '2001-01-01' src/a src/b && echo x >src/d/x &&
+		watch_ && mv src/a src/t && mv src/b src/a && mv src/t src/b && until_ same &&
+		rm src/a && mkdir src/a && echo in >src/a/in && until_ same && rm -r src/d && echo file >src/d &&
+		until_ same && rm -r src/a && ln -s b src/a && until_ same && rm src/a && mv src/d src/a &&
+		mkdir src/d && until_ same && end_ && holds failed = 0
+}
+ok "one thing takes the name of another" exchanges
+
+hardlinks()
+{
+	clean && echo one >src/a && ln src/a src/b && watch_ && echo two >>src/b && until_ same &&
+		ln src/a src/d/c && until_ same && rm src/a && until_ same && end_
+}
+ok "several names of one file" hardlinks
+
+order()
+{
+	local i code
+
+	clean && mkdir src/p && watch_ && : >seen || return
+	# When a number is there, the data it speaks of must be.
+	(
+		while [ ! -e stop ]; do
+			for i in far/src/p/*; do
+				[ ! -e "$i" ] || [ -e "far/src/d/${i##*/}" ] || echo "no $i" >>seen
+			done
+		done
+	) &
+	for i in $(seq 200); do
+		echo "$i" >"src/d/$i" && echo "$i" >src/.p && mv src/.p "src/p/$i" || return
+	done
+	until_ same
+	code=$?
+	touch stop && wait $! && rm stop && [ $code = 0 ] && is "" cat seen && end_
+}
+ok "in order" order
+
+burst()
+{
+	local i
+
+	clean && watch_ || return
+	for i in $(seq 2000); do
+		echo "$i" >"src/d/$i" || return
+	done
+	until_ same && rm -r src/d && until_ same && end_ && holds files -ge 2000 && holds overflows = 0
+}
+ok "2000 files" burst
+
+coalesced()
+{
+	local i
+
+	clean && watch_ --delay 1000 && echo first >src/a && until_ same || return
+	for i in $(seq 500); do
+		echo "$i" >src/a || return
+	done
+	until_ same && end_ && holds files -le 6
+}
+ok "many changes of one file are sent as few" coalesced
+
+# overflow COUNT: more events than are kept, while nobody reads them
+overflow()
+{
+	local i most
+
+	most=$(cat /proc/sys/fs/inotify/max_queued_events)
+	clean && mkdir src/gone && echo x >src/gone/x && watch_ --delete && kill -STOP "$pid" &&
+		for ((i = 0; i < most / 2 + 1000; i++)); do : >src/f; : >src/g; done &&
+		rm -r src/gone && mkdir -p src/new/er && echo new >src/new/er/file && echo last >src/f &&
+		kill -CONT "$pid" && until_ same && echo more >>src/new/er/file && until_ same && end_ &&
+		holds overflows -ge 1 && holds syncs -ge 2
+}
+ok "more events than the kernel keeps" overflow
+
+excluded()
+{
+	clean && watch_ --exclude '*.o' --exclude /src/no/ && echo x >src/x.o && mkdir src/no && echo x >src/no/x &&
+		mkdir far/src/keep && echo far >far/src/keep/y.o && mkdir src/keep && echo z >src/keep/z &&
+		until_ [ -e far/src/keep/z ] && mv src/x.o src/x && until_ [ -e far/src/x ] && mv src/x src/y.o &&
+		until_ [ ! -e far/src/x ] && rm -r src/keep && until_ [ ! -e far/src/keep/z ] &&
+		[ -e far/src/keep/y.o ] && [ ! -e far/src/no ] && [ ! -e far/src/x.o ] && end_
+}
+ok "what is excluded" excluded
+
+kept()
+{
+	clean && echo a >src/a && echo b >src/d/b && watch_ --no-delete && rm -r src/d && mv src/a src/c &&
+		until_ [ -e far/src/c ] && end_ && [ -e far/src/d/b ] && [ -e far/src/a ]
+}
+ok "nothing is deleted" kept
+
+away()
+{
+	clean && echo a >src/a && echo b >src/b && watch_ && touch away && kill -USR1 "$pid" && echo c >src/c && rm src/b &&
+		until_ grep -q '"type":"retry"' said && echo more >>src/a && mkdir src/e && echo e >src/e/e && rm away &&
+		until_ same && echo more >>src/e/e && until_ same && end_ && holds retries -ge 1 && holds syncs -ge 2
+}
+ok "the agent goes away and comes back" away
+
+# Under load, at any moment
+dies()
+{
+	local i
+
+	clean && watch_ || return
+	for i in $(seq 400); do
+		echo "$i" >"src/d/$i" && rm -f "src/d/$((i / 2))" && head -c 300000 /dev/urandom >src/big || return
+		[ $((i % 50)) != 0 ] || kill -USR1 "$pid"
+	done
+	until_ same && end_
+}
+ok "the other side dies again and again" dies
+
+released()
+{
+	clean && watch_ --hold 0 && echo a >src/a && until_ same && echo b >src/b && until_ same && end_
+}
+ok "the link is let go after each change" released
+
+no_agent()
+{
+	clean && touch away
+	fails 5 "no agent" "$memrun" watch src vm0: && rm away
+}
+ok "no agent at the start" no_agent
+
+gives_up()
+{
+	local code
+
+	clean && watch_ --retry 2 && touch away && kill -USR1 "$pid" && echo a >src/a
+	wait "$pid"
+	code=$?
+	pid=
+	[ $code = 5 ] && [ "$(grep -c '"type":"retry"' said)" = 2 ] && grep -q '"type":"error","code":5' said
+}
+ok "so many attempts and no more" gives_up
+
+# lost MESSAGE COMMAND...: that ends it
+lost()
+{
+	local text=$1 code
+
+	shift
+	clean && watch_ || return
+	"$@" || return
+	wait "$pid"
+	code=$?
+	pid=
+	rm -rf moved
+	[ $code = 24 ] && grep -q "\"type\":\"error\",\"code\":24,\"text\":\"src $text" said && return
+	echo "code $code"
+	cat said
+	return 1
+}
+ok "the directory is removed" lost "is not there" rm -r src
+ok "the directory is renamed" lost "was renamed" mv src moved
+
+unreadable()
+{
+	clean && watch_ && echo secret >src/a && until_ same || return
+	rm -f src/a
+	echo secret >src/tmp && chmod 000 src/tmp && echo b >src/b && until_ cmp src/b far/src/b
+	until_ grep -q '"type":"error".*src/tmp' said && chmod 644 src/tmp && until_ same
+	local code=$?
+	kill -TERM "$pid"
+	wait "$pid" && pid='' && return $code
+}
+if [ "$(id -u)" = 0 ]; then
+	skip "an unreadable file" "root can read all"
+else
+	ok "an unreadable file" unreadable
+fi
+
+obstacle()
+{
+	clean && watch_ && mkdir far/src/a && echo x >far/src/a/x && echo a >src/a &&
+		until_ grep -q '"type":"error","code":9,.*src/a' said && echo b >src/b && until_ cmp src/b far/src/b &&
+		rm -r far/src/a && echo again >src/a && until_ same && kill -TERM "$pid" && wait "$pid" && pid='' &&
+		holds failed = 1
+}
+ok "something that cannot be replaced" obstacle
+
+slashed()
+{
+	clean && "$memrun" watch --for 1 src/ vm0:new >said && is "" diff -r src far/new &&
+		grep -q 'src/: mirrored to vm0:new$' said
+}
+ok "what is in it, by a slash, for a second" slashed
+
+last_words()
+{
+	clean && watch_ --delay 30000 && echo a >src/a && until_ same && echo b >src/b && echo c >src/c && end_ && same
+}
+ok "what has changed before the end is sent" last_words
+
+flips()
+{
+	local at good=0
+
+	for at in "$@"; do
+		export MEMRUN_FLIP=0:$at
+		clean && watch_ 2>/dev/null
+		unset MEMRUN_FLIP
+		echo one >src/a && head -c 40000 /dev/urandom >src/b && until_ same && echo two >>src/a && until_ same ||
+			return
+		kill -TERM "$pid"
+		wait "$pid" && pid='' && good=$((good + 1))
+	done
+	[ $good -gt 0 ]
+}
+ok "flips in shared memory" flips 900 1500 2500 5000 10000
+
+clean
+ok "no arguments" fails 2 "needs a directory and LINK:PATH" "$memrun" watch src
+ok "the other way round" fails 2 "is on the other side" "$memrun" watch vm0:src vm0:x
+ok "no link" fails 2 "is not LINK:PATH" "$memrun" watch src far
+ok "nothing there" fails 7 "none: cannot be opened: No such file" "$memrun" watch none vm0:
+ok "a file" eval ': >file && fails 7 "file: is no directory" "$memrun" watch file vm0:'
+ok "a bad delay" fails 2 "impossible value for --delay: x" "$memrun" watch --delay x src vm0:
+ok "a bad time" fails 2 "impossible value for --for: 0" "$memrun" watch --for 0 src vm0:
+ok "both of them" fails 2 "contradict" "$memrun" watch --delete --no-delete src vm0:
+ok "a manifest" fails 2 "use sync" "$memrun" watch --manifest x src vm0:
+ok "a dry run" fails 2 "use sync" "$memrun" watch -n src vm0:
+ok "no way out" fails 17 "" "$memrun" watch src vm0:../near
+ok "a read-only root" eval 'MEMRUN_ROOT=$dir/far:ro fails 17 read-only "$memrun" watch src vm0:'
+tap_end
