@@ -12,9 +12,9 @@ set -uo pipefail
 . /src/selftests/pair/pair.sh
 
 # Times a push of one file, by medians
-BAR=5
+BAR=3
 ROUNDS=31
-SIZE=4096
+SIZE=$((1 << 20))
 BURST=2000
 here=$(mktemp -d /tmp/watch-XXXXXX)
 mkdir "$here/src"
