@@ -163,6 +163,9 @@ static struct change *touch(struct changes *c, const char *path, uint32_t flags)
 {
 	struct change *change = find(c, path);
 
+	/* What is to go first stays before what its successor has: attributes come then. */
+	if (change && change->flags & SEND_F_REMOVED && flags == SEND_F_ALONE)
+		return change;
 	if (change) {
 		detach(list_of(c, change), change);
 		change->due_ns = 0;
@@ -308,6 +311,12 @@ static void put_back(struct changes *c, struct change *change, int64_t due_ns)
 	struct change *newer = find(c, change->path);
 
 	if (newer) {
+		/* As in touch(): what its successor has is behind the newer one's place. */
+		if (change->flags & SEND_F_REMOVED && !(newer->flags & SEND_F_REMOVED)) {
+			detach(list_of(c, newer), newer);
+			newer->due_ns = 0;
+			prepend(&c->ready, newer);
+		}
 		newer->flags = merge(newer->flags, change->flags |
 						   (change->from ? SEND_F_CONTENT : 0));
 		if (newer->skips < change->skips)

@@ -343,14 +343,20 @@ static int64_t until(int64_t when, int64_t now)
 	return when > now ? when - now : 0;
 }
 
+/* How long it is until the next round may be; negative: there is nothing to send. */
+static int64_t round_time(struct watch *w, int64_t now)
+{
+	int64_t wait = changes_wait(&w->changes, now);
+	int64_t delay = w->sent_ns ? until(w->sent_ns + (int64_t)w->delay_ms * NSEC_PER_MSEC, now) : 0;
+
+	return wait >= 0 && wait < delay ? delay : wait;
+}
+
 /* How long there is nothing to do. */
 static int64_t idle_time(struct watch *w, int64_t now)
 {
-	int64_t wait = changes_wait(&w->changes, now);
+	int64_t wait = round_time(w, now);
 
-	if (wait >= 0 && w->sent_ns)
-		wait = wait > until(w->sent_ns + (int64_t)w->delay_ms * NSEC_PER_MSEC, now) ? wait :
-		       until(w->sent_ns + (int64_t)w->delay_ms * NSEC_PER_MSEC, now);
 	if (w->mirror.client.open) {
 		wait = sooner(wait, until(w->used_ns + w->hold_ms * NSEC_PER_MSEC, now));
 		wait = sooner(wait, until(w->ping_ns + PING_NS, now));
@@ -377,7 +383,7 @@ static int do_due(struct watch *w, struct status *st)
 		w->reason = "links";
 	if (w->for_ms && now - w->start_ns >= w->for_ms * NSEC_PER_MSEC)
 		ending = SIGTERM;
-	if (!w->mirror.client.open || w->reason || changes_wait(&w->changes, now) == 0)
+	if (!w->mirror.client.open || w->reason || !round_time(w, now))
 		return 0;
 	if (now - w->used_ns >= w->hold_ms * NSEC_PER_MSEC)
 		return mirror_rest(&w->mirror, st);
@@ -393,7 +399,7 @@ static int send_changes(struct watch *w, struct status *st)
 	bool busy;
 	int ret;
 
-	if (!ending && w->sent_ns && now < w->sent_ns + (int64_t)w->delay_ms * NSEC_PER_MSEC)
+	if (!ending && round_time(w, now) > 0)
 		return 0;
 	ret = mirror_round(&w->mirror, &busy, st);
 	if (ret || !busy)

@@ -75,6 +75,11 @@ int sync_more_asked(struct receiver *r, const struct frame *f, struct status *st
 {
 	if (f->arg[2] && !(r->sync->flags & SYNC_F_LISTED))
 		return status_set(st, STATUS_PROTOCOL, "a round ends where there is none");
+	/* Limits are for a transfer, and each round is as good as one. */
+	if (f->arg[2]) {
+		r->asks->changes = 0;
+		r->stored = 0;
+	}
 	return tell_more(r, f->arg[2], st);
 }
 

@@ -183,7 +183,7 @@ ok "several names of one file" hardlinks
 
 order()
 {
-	local i code
+	local i code checker
 
 	clean && mkdir src/p && watch_ && : >seen || return
 	# When a number is there, the data it speaks of must be.
@@ -194,12 +194,13 @@ order()
 			done
 		done
 	) &
+	checker=$!
 	for i in $(seq 200); do
 		echo "$i" >"src/d/$i" && echo "$i" >src/.p && mv src/.p "src/p/$i" || return
 	done
 	until_ same
 	code=$?
-	touch stop && wait $! && rm stop && [ $code = 0 ] && is "" cat seen && end_
+	touch stop && wait "$checker" && rm stop && [ $code = 0 ] && is "" cat seen && end_
 }
 ok "in order" order
 
@@ -226,6 +227,29 @@ coalesced()
 	until_ same && end_ && holds files -le 6
 }
 ok "many changes of one file are sent as few" coalesced
+
+# A directory goes and another one of its name comes, with content and at last with
+# attributes, before the mirror looks: what is deleted goes first.
+replaced_meanwhile()
+{
+	clean && echo old >src/d/old && echo file >src/f && watch_ && kill -STOP "$pid" &&
+		rm -r src/d && mkdir src/d && echo new >src/d/new && chmod 750 src/d &&
+		rm src/f && mkdir src/f && echo in >src/f/in && chmod 710 src/f &&
+		kill -CONT "$pid" && until_ same && end_ && same && holds failed = 0
+}
+ok "directories that are replaced while nobody looks" replaced_meanwhile
+
+# Waits, and does nothing else meanwhile
+delayed()
+{
+	local before after
+
+	clean && watch_ --delay 3000 && echo 1 >src/a && until_ same && echo 2 >src/a && sleep 1.5 &&
+		before=$(cut -d' ' -f14 /proc/"$pid"/stat) && sleep 1 &&
+		after=$(cut -d' ' -f14 /proc/"$pid"/stat) && until_ same && end_ &&
+		{ [ $((after - before)) -lt 50 ] || { echo "took $((after - before)) ticks"; false; }; }
+}
+ok "a long delay costs no time" delayed
 
 # overflow COUNT: more events than are kept, while nobody reads them
 overflow()
