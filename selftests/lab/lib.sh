@@ -101,7 +101,8 @@ lab_guest_firmware()
 
 # guest_start [QEMU ARGS...]: starts the guest and returns; guest_wait waits
 # until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL,
-# GUEST_FIRMWARE (seabios or ovmf) and GUEST_APPEND (kernel command line) change it.
+# GUEST_FIRMWARE (seabios or ovmf), GUEST_APPEND (kernel command line) and GUEST_RAM
+# (QEMU object that is its memory) change it.
 guest_start()
 {
 	local name dir=$RESULTS kernel=/kernel key firmware devices
@@ -128,7 +129,7 @@ guest_start()
 		qemu-system-x86_64 -name "$name" -nodefaults -no-user-config \
 		-display none -no-reboot -M q35 -accel "${GUEST_ACCEL:-kvm}" -cpu host \
 		-smp "${GUEST_CPUS:-2}" -m "${GUEST_MEM:-2G}" -machine memory-backend=ram \
-		-object "memory-backend-ram,id=ram,size=${GUEST_MEM:-2G},prealloc=on" \
+		-object "${GUEST_RAM:-memory-backend-ram},id=ram,size=${GUEST_MEM:-2G},prealloc=on" \
 		"${firmware[@]}" -initrd $kernel/initrd \
 		-append "lab.role=guest lab.name=$name lab.key=$key $(lab_cmdline) ${GUEST_APPEND:-}" \
 		-chardev "file,id=console,path=$dir/$name-console.log,append=on" \
