@@ -30,8 +30,8 @@ clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -
 		-name '*.order' -o -name '.*.cmd' \) -delete; rm -f Module.symvers modules.order .*.cmd
 in_lab = IVRING_KVER=$(LAB_KVER)
 
-.PHONY: all modules tools selftests demo check check-native check-lab check-debug lab bench-ring \
-	install uninstall clean help
+.PHONY: all modules tools selftests demo check check-native check-lab check-debug lab \
+	bench-ring bench-lab install uninstall clean help
 .DEFAULT_GOAL := all
 
 all: deps-tools-modules	## the modules and the tool
@@ -72,6 +72,10 @@ lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, 
 
 bench-ring: deps-bench	## the ring in user space against memcpy, cache lines, eventfds and pipes
 	@selftests/bench/run
+
+bench-lab: deps-tools-modules-lab-test	## ivring beside other ways between host and guest, in the lab; QUICK=1: 10 minutes
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
+	@$(in_lab) selftests/bench-lab/run $(if $(QUICK),quick)
 
 UNITS := $(wildcard packaging/*.socket packaging/*.service)
 
