@@ -114,6 +114,14 @@ static void on_end(int signum)
 	errno = err;
 }
 
+/* Its time is over, as by a signal. */
+static void end_in_time(void)
+{
+	if (!ending)
+		alarm(GRACE_SEC);
+	ending = SIGTERM;
+}
+
 static void on_alarm(int signum)
 {
 	(void)signum;
@@ -301,7 +309,7 @@ static int recover(struct watch *w, const struct status *st)
 	while (now_ns() < until && !ending && !atomic_load(&w->tree.failed))
 		wait_for(w, until - now_ns(), true);
 	if (now_ns() >= end)
-		ending = SIGTERM;
+		end_in_time();
 	w->reason = w->started ? "link" : "start";
 	return 0;
 }
@@ -382,7 +390,7 @@ static int do_due(struct watch *w, struct status *st)
 	else if (w->mirror.has_links && now >= w->links_ns)
 		w->reason = "links";
 	if (w->for_ms && now - w->start_ns >= w->for_ms * NSEC_PER_MSEC)
-		ending = SIGTERM;
+		end_in_time();
 	if (!w->mirror.client.open || w->reason || !round_time(w, now))
 		return 0;
 	if (now - w->used_ns >= w->hold_ms * NSEC_PER_MSEC)
@@ -449,24 +457,24 @@ static int step(struct watch *w, struct status *st)
 }
 
 /* The end is wished: what has happened until now is sent, if that goes well. */
-static void send_rest(struct watch *w)
+static int send_rest(struct watch *w, struct status *st)
 {
-	struct status st = { 0 };
 	bool busy = true;
 
 	tree_watch_stop(&w->tree);
 	w->mirror.last = true;
 	if (changes_take_lost(&w->changes) || w->reason) {
 		w->reason = w->reason ? w->reason : "overflow";
-		if (!stop_signal && compare_all(w, &st))
+		if (!stop_signal && compare_all(w, st))
 			busy = false;
 	}
-	while (busy && !stop_signal && !mirror_round(&w->mirror, &busy, &st))
+	while (busy && !stop_signal && !mirror_round(&w->mirror, &busy, st))
 		;
-	if (!st.code)
-		mirror_rest(&w->mirror, &st);
-	if (st.code && st.code != STATUS_INTERRUPTED)
-		mirror_tell_failure(&w->mirror, &st);
+	if (!st->code)
+		mirror_rest(&w->mirror, st);
+	if (st->code == STATUS_INTERRUPTED)
+		*st = (struct status){ 0 };
+	return -st->code;
 }
 
 static int watch_loop(struct watch *w, struct status *st)
@@ -475,16 +483,18 @@ static int watch_loop(struct watch *w, struct status *st)
 
 	w->reason = "start";
 	while (!ret && !ending && !atomic_load(&w->tree.failed)) {
+		*st = (struct status){ 0 };
 		ret = step(w, st);
 		if (ret && !ending && !atomic_load(&w->tree.failed))
 			ret = recover(w, st);
 	}
-	if (ending) {
-		if (w->started)
-			send_rest(w);
+	if (ending && w->started) {
 		*st = (struct status){ 0 };
-		return 0;
+		return send_rest(w, st);
 	}
+	/* Nothing was ever mirrored: what was in the way counts. */
+	if (ending)
+		return -st->code;
 	tree_watch_stop(&w->tree);
 	if (!atomic_load(&w->tree.failed))
 		return ret;

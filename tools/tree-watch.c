@@ -40,6 +40,7 @@ struct tree_node {
 
 struct tree_move {
 	uint32_t cookie;
+	int64_t since_ns;
 	bool is_dir;
 	struct tree_node *node;		/* of a directory that is watched, or NULL */
 	char path[PATH_MAX];
@@ -115,6 +116,14 @@ static void drop_node(struct tree_watch *w, struct tree_node *node)
 	inotify_rm_watch(w->fd, node->wd);
 	free(node->name);
 	free(node);
+}
+
+/* Is it one of those that lead there? A bind mount can bring it in once more. */
+static bool leads_to(const struct tree_node *node, const struct tree_node *to)
+{
+	while (to && to != node)
+		to = to->parent;
+	return to;
 }
 
 /* NULL without memory. A directory that was watched under another name has this one now. */
@@ -247,6 +256,13 @@ static int add_tree(struct tree_watch *w, struct tree_node *parent, int fd, cons
 		close(fd);
 		return ret;
 	}
+	/* One watch is all that a directory has: it would be known by one of its names. */
+	node = find_node(w, wd);
+	if (node && (!tell || leads_to(node, parent))) {
+		close(fd);
+		return status_set(st, STATUS_WATCH, "cannot watch %s: it is in the tree twice, by a "
+				  "mount; exclude one of the two", printable_cut(w->at));
+	}
 	node = add_node(w, parent, name, wd);
 	dir = node ? fdopendir(fd) : NULL;
 	if (!dir) {
@@ -317,12 +333,21 @@ static void start_over(struct tree_watch *w)
 	changes_lose(w->changes);
 }
 
-/* It came from the tree, and did not come back. */
-static void moved_away(struct tree_watch *w, struct tree_move *move)
+/* Of those that are left, the first is the oldest. */
+static struct tree_move take_move(struct tree_watch *w, size_t at)
 {
-	struct tree_move gone = *move;
+	struct tree_move move = w->moves[at];
 
-	*move = w->moves[--w->move_count];
+	w->move_count--;
+	memmove(&w->moves[at], &w->moves[at + 1], (w->move_count - at) * sizeof(move));
+	return move;
+}
+
+/* It came from the tree, and did not come back. */
+static void moved_away(struct tree_watch *w)
+{
+	struct tree_move gone = take_move(w, 0);
+
 	if (gone.node)
 		drop_node(w, gone.node);
 	changes_add(w->changes, gone.path, SEND_F_REMOVED | (gone.is_dir ? SEND_F_WAS_DIR : 0), 0);
@@ -335,9 +360,10 @@ static void moved_from(struct tree_watch *w, struct tree_node *parent,
 	struct tree_move *move;
 
 	if (w->move_count == MOVES_MAX)
-		moved_away(w, &w->moves[0]);
+		moved_away(w);
 	move = &w->moves[w->move_count++];
 	move->cookie = event->cookie;
+	move->since_ns = now_ns();
 	move->is_dir = is_dir;
 	move->node = is_dir ? find_child(parent, event->name) : NULL;
 	strcpy(move->path, path);
@@ -359,23 +385,21 @@ static void appeared(struct tree_watch *w, struct tree_node *parent,
 static void moved_to(struct tree_watch *w, struct tree_node *parent,
 		     const struct inotify_event *event, const char *path, int64_t now)
 {
-	struct tree_move *move = NULL, was;
-	size_t i;
+	struct tree_move was;
+	size_t i = 0;
 
-	for (i = 0; i < w->move_count; i++)
-		if (w->moves[i].cookie == event->cookie)
-			move = &w->moves[i];
-	if (!move) {
+	while (i < w->move_count && w->moves[i].cookie != event->cookie)
+		i++;
+	if (i == w->move_count) {
 		appeared(w, parent, event, path, now);
 		return;
 	}
-	was = *move;
-	*move = w->moves[--w->move_count];
+	was = take_move(w, i);
 	changes_rename(w->changes, was.path, path, was.is_dir, now);
 	if (!was.is_dir)
 		return;
 	/* One that it has replaced was empty; its end tells of itself. */
-	if (was.node)
+	if (was.node && !leads_to(was.node, parent))
 		add_node(w, parent, event->name, was.node->wd);
 	add_named(w, parent, event->name, path);
 }
@@ -485,22 +509,24 @@ void tree_watch_poll(struct tree_watch *w)
 	pthread_mutex_lock(&w->lock);
 	while (!w->overflow && !atomic_load(&w->failed) && take_events(w))
 		;
-	/* It is waiting for what is about to be replaced. */
-	if (w->overflow)
+	/* It is waiting for what is about to be replaced, or for too long. */
+	if (w->overflow || w->move_count)
 		kick(w);
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* What is there to be read; @more: as well as what belongs together may still come. */
+/* What is there to be read; @more: as well as what belongs together may still come, soon. */
 static void take_all(struct tree_watch *w, bool more)
 {
+	int64_t old = now_ns() - MOVE_WAIT_MS * NSEC_PER_MSEC;
+
 	pthread_mutex_lock(&w->lock);
 	while (!w->overflow && !atomic_load(&w->failed) && take_events(w))
 		;
 	if (w->overflow)
 		start_over(w);
-	while (!more && w->move_count)
-		moved_away(w, &w->moves[0]);
+	while (w->move_count && (!more || w->moves[0].since_ns <= old))
+		moved_away(w);
 	pthread_mutex_unlock(&w->lock);
 }
 

@@ -404,6 +404,27 @@ flips()
 }
 ok "flips in shared memory" flips 900 1500 2500 5000 10000
 
+never_there()
+{
+	clean && touch away && fails 5 "no agent answers" \
+		"$memrun" watch --for 1 --retry 100 src vm0: && rm away
+}
+ok "a time without anybody there" never_there
+
+# twice FROM TO: one directory of the tree is mounted on another
+twice()
+{
+	clean && mkdir -p src/a src/d/in && export memrun &&
+		fails 24 "is in the tree twice" unshare -m bash -c \
+			"mount --bind src/$1 src/$2 && exec \"\$memrun\" watch --for 1 src vm0:"
+}
+if unshare -m true 2>/dev/null; then
+	ok "a directory that is in the tree twice" twice a d/in
+	ok "a tree within itself" twice . d/in
+else
+	skip "a directory that is in the tree twice" "mounts are not for this user"
+fi
+
 clean
 ok "no arguments" fails 2 "needs a directory and LINK:PATH" "$memrun" watch src
 ok "the other way round" fails 2 "is on the other side" "$memrun" watch vm0:src vm0:x
