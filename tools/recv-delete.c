@@ -16,6 +16,9 @@
 
 #include "util.h"
 
+/* Names that go between two looks at the peer */
+#define LOOK_AFTER	1024
+
 struct batch {
 	char names[SYNC_BATCH_SIZE];
 	size_t len;
@@ -28,6 +31,7 @@ struct deleter {
 	unsigned int filling;
 	bool asked;			/* the other one is out */
 	bool full;			/* no more may go */
+	unsigned int unseen;		/* names since the last look at the peer */
 	char path[PATH_MAX];		/* of the walk, beneath the top */
 	char gone[PATH_MAX];		/* what went last, with all in it */
 };
@@ -91,6 +95,18 @@ static int remove_one(struct deleter *d, int dirfd, const char *name, const char
 static int remove_any(struct deleter *d, int dirfd, const char *name, char path[PATH_MAX],
 		      bool *kept, struct status *st);
 
+/* A tree of any size goes without a word: is there still somebody who wants that? */
+static int look_at_peer(struct deleter *d, struct status *st)
+{
+	if (stop_signal)
+		return status_set(st, STATUS_INTERRUPTED, "interrupted");
+	if (++d->unseen < LOOK_AFTER)
+		return 0;
+	d->unseen = 0;
+	return conv_is_gone(d->r->c) ? status_set(st, STATUS_PEER_GONE,
+						  "the other end closed the conversation early") : 0;
+}
+
 /* What is in a directory that goes. @fd is taken over. */
 static int remove_content(struct deleter *d, int fd, char path[PATH_MAX], bool *kept,
 			  struct status *st)
@@ -109,8 +125,7 @@ static int remove_content(struct deleter *d, int fd, char path[PATH_MAX], bool *
 	while (!ret && !d->full && (entry = readdir(dir))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
 			continue;
-		if (stop_signal)
-			ret = status_set(st, STATUS_INTERRUPTED, "interrupted");
+		ret = look_at_peer(d, st);
 		if (len + 1 + strlen(entry->d_name) >= PATH_MAX) {
 			*kept = true;
 			continue;
