@@ -15,6 +15,8 @@
 #define QUIET_NS	NSEC_PER_SEC
 /* What changes faster than it can be sent goes out of its turn then. */
 #define SKIPS_MAX	16
+/* So often a pause doubles */
+#define PAUSES_MAX	6
 
 static struct mirror *mirror_of(struct watcher *w)
 {
@@ -262,11 +264,14 @@ static void settle(struct mirror *m, struct change *change, int64_t now)
 {
 	bool is_file = change->kind == SEND_FILE || change->kind == SEND_FILE_LINKED;
 	int64_t latency_ns = -1;
+	unsigned int pause;
 
+	/* Less and less often, if it never stands still: its end tells of itself. */
 	if (change->raced && !m->last) {
 		change->raced = false;
 		change->skips++;
-		changes_put_off(m->changes, change, now + QUIET_NS);
+		pause = change->skips < PAUSES_MAX ? change->skips : PAUSES_MAX;
+		changes_put_off(m->changes, change, now + (QUIET_NS << pause));
 		return;
 	}
 	if (change->kind == SEND_FILE_LINKED)

@@ -298,6 +298,22 @@ static int change_file(struct sender *s, const struct send_change *change, uint3
 	return sync_drain(s, st);
 }
 
+/* It cannot be looked at: mostly as nothing of that name is here. */
+static int change_absent(struct sender *s, const struct send_change *change, int err,
+			 enum send_kind *kind, struct status *st)
+{
+	struct status why;
+
+	if (err != ENOENT && err != ENOTDIR && err != ELOOP) {
+		if (!set_path(s, change->path))
+			return 0;
+		status_errno(&why, STATUS_SOURCE, err, "cannot be opened");
+		return send_skip(s, &why, st);
+	}
+	*kind = SEND_GONE;
+	return put_gone(s, change->path, st);
+}
+
 /* What has a name in an open directory. */
 static int change_there(struct sender *s, const struct send_change *change, uint32_t flags,
 			int dirfd, const char *base, const struct stat *stat,
@@ -313,8 +329,11 @@ static int change_there(struct sender *s, const struct send_change *change, uint
 	*kind = SEND_OTHER;
 	if (S_ISDIR(stat->st_mode)) {
 		fd = openat(dirfd, base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		/* It goes, or is told of, when it is. */
-		return fd < 0 ? 0 : enter_dir(s, change->path, base, fd, &skipped, st);
+		if (fd >= 0)
+			return enter_dir(s, change->path, base, fd, &skipped, st);
+		/* One that is gone is told of by its own change. */
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 :
+		       change_absent(s, change, errno, kind, st);
 	}
 	if (!set_path(s, change->path))
 		return 0;
@@ -326,22 +345,6 @@ static int change_there(struct sender *s, const struct send_change *change, uint
 		return send_special(s, stat, st);
 	*kind = SEND_NOTHING;
 	return flags & SEND_F_REMOVED ? put_gone(s, change->path, st) : 0;
-}
-
-/* It cannot be looked at: mostly as nothing of that name is here. */
-static int change_absent(struct sender *s, const struct send_change *change, int err,
-			 enum send_kind *kind, struct status *st)
-{
-	struct status why;
-
-	if (err != ENOENT && err != ENOTDIR && err != ELOOP) {
-		if (!set_path(s, change->path))
-			return 0;
-		status_errno(&why, STATUS_SOURCE, err, "cannot be opened");
-		return send_skip(s, &why, st);
-	}
-	*kind = SEND_GONE;
-	return put_gone(s, change->path, st);
 }
 
 int send_list_change(struct sender *s, const struct send_change *change, enum send_kind *kind,
