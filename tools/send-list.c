@@ -298,13 +298,18 @@ static int change_file(struct sender *s, const struct send_change *change, uint3
 	return sync_drain(s, st);
 }
 
+static bool is_gone(int err)
+{
+	return err == ENOENT || err == ENOTDIR || err == ELOOP;
+}
+
 /* It cannot be looked at: mostly as nothing of that name is here. */
 static int change_absent(struct sender *s, const struct send_change *change, int err,
 			 enum send_kind *kind, struct status *st)
 {
 	struct status why;
 
-	if (err != ENOENT && err != ENOTDIR && err != ELOOP) {
+	if (!is_gone(err)) {
 		if (!set_path(s, change->path))
 			return 0;
 		status_errno(&why, STATUS_SOURCE, err, "cannot be opened");
@@ -332,8 +337,7 @@ static int change_there(struct sender *s, const struct send_change *change, uint
 		if (fd >= 0)
 			return enter_dir(s, change->path, base, fd, &skipped, st);
 		/* One that is gone is told of by its own change. */
-		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 :
-		       change_absent(s, change, errno, kind, st);
+		return is_gone(errno) ? 0 : change_absent(s, change, errno, kind, st);
 	}
 	if (!set_path(s, change->path))
 		return 0;

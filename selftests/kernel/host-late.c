@@ -187,6 +187,14 @@ static int freeze(int dir)
 	return ioctl(dir, FIFREEZE, 0) ? -errno : ends[1];
 }
 
+/* A file without a name in there, or -1 */
+static int slow_file(int dir)
+{
+	int fd = openat(dir, "ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	return fd >= 0 && unlinkat(dir, "ivring-slow", 0) ? -1 : fd;
+}
+
 /* A file system that is slow holds the link up. Then the log says for whom it waits. */
 TEST_F(talk, file_holds_the_link)
 {
@@ -197,9 +205,8 @@ TEST_F(talk, file_holds_the_link)
 
 	if (dir < 0)
 		SKIP(return, "/scratch cannot be frozen");
-	x.fd = openat(dir, "ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	x.fd = slow_file(dir);
 	ASSERT_LE(0, x.fd);
-	ASSERT_EQ(0, unlinkat(dir, "ivring-slow", 0));
 	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
 	frozen = freeze(dir);
 	ASSERT_LE(0, frozen);
@@ -239,9 +246,8 @@ TEST_F(talk, file_holds_the_next_conversation)
 
 	if (dir < 0)
 		SKIP(return, "/scratch cannot be frozen");
-	x.fd = openat(dir, "ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	x.fd = slow_file(dir);
 	ASSERT_LE(0, x.fd);
-	ASSERT_EQ(0, unlinkat(dir, "ivring-slow", 0));
 	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
 	frozen = freeze(dir);
 	ASSERT_LE(0, frozen);
