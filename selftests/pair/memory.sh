@@ -29,7 +29,7 @@ bar_is()
 {
 	local start
 
-	start=$(bar "$1") && start=${start%% *} && case $2 in
+	start=$(bar "$1") && start=${start%% *} && [ -n "$start" ] && case $2 in
 	above) [[ $start > 00000000ffffffff ]] ;;
 	below) [[ ! $start > 00000000ffffffff ]] ;;
 	esac
