@@ -108,11 +108,26 @@ serve_memfd()
 	return 1
 }
 
-# guest_agent [ARGS]: leaves its process ID in the guest's /run/agent.pid
+# guest_agent_with ARGS: an agent, once it serves. Leaves its process ID in the guest's
+# /run/agent.pid.
+guest_agent_with()
+{
+	guest "served() { grep -c ': serving ivring' /results/agent.log 2>/dev/null; }
+		before=\$(served)
+		setsid $IVRING agent $* >>/results/agent.log 2>&1 </dev/null & pid=\$!
+		echo \$pid >/run/agent.pid
+		for i in \$(seq $((200 * LAB_SLOW))); do
+			[ \$(served) -gt \${before:-0} ] && exit
+			[ -e /proc/\$pid ] || exit
+			sleep 0.05
+		done
+		exit 1"
+}
+
+# guest_agent [ARGS]: for a directory of its own
 guest_agent()
 {
-	guest "mkdir -p $PAIR_GUEST_ROOT; setsid $IVRING agent --root $PAIR_GUEST_ROOT $* \
-		>>/results/agent.log 2>&1 </dev/null & echo \$! >/run/agent.pid"
+	guest "mkdir -p $PAIR_GUEST_ROOT" && guest_agent_with --root "$PAIR_GUEST_ROOT" "$@"
 }
 
 # The command only returns; wait until the process is gone as well.

@@ -89,9 +89,8 @@ guest_agent_child_kill()
 
 guest_agent_roots()
 {
-	guest "mkdir -p /tmp/drop; setsid $IVRING agent --root drop=/tmp/drop:wo \
-		--root pub=$PAIR_GUEST_ROOT:ro >>/results/agent.log 2>&1 </dev/null &
-		echo \$! >/run/agent.pid"
+	guest "mkdir -p /tmp/drop" &&
+		guest_agent_with --root drop=/tmp/drop:wo --root "pub=$PAIR_GUEST_ROOT:ro"
 }
 
 # The client is killed in the middle.

@@ -141,6 +141,7 @@ rm -f "$RESULTS/over-9p"
 mkdir -p /tmp/host-root
 "$IVRING" agent --root /tmp/host-root >>"$RESULTS/host-agent.log" 2>&1 </dev/null &
 agent=$!
+ok "an agent on the host" wait_for 10 grep -q ': serving ivring' "$RESULTS/host-agent.log"
 ok "push from the guest" code_is 0 guest "head -c 3000000 /dev/urandom >/tmp/g &&
 	$IVRING push /tmp/g host:g"
 ok "pull from the guest" code_is 0 guest "$IVRING pull host:g /tmp/g2 && cmp /tmp/g /tmp/g2"
