@@ -657,20 +657,21 @@ static int ivring_channel_sleep(struct ivring_file *f, const struct ivring_wait 
 }
 
 /*
- * Spin or sleep once. Only the first wait for something that can come soon spins,
- * @spun: then a sleep is woken for all that is wanted. Returns as ivring_channel_look().
+ * Spin or sleep once. Only the first wait for something that can come soon spins, for
+ * @spin, whose events are none from then on: a sleep is woken for all that is wanted.
+ * Returns as ivring_channel_look().
  */
 static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_wait *w,
-				    struct ivring_dir *dir, u64 deadline, bool *spun)
+				    struct ivring_dir *dir, u64 deadline, struct ivring_wait *spin)
 {
 	struct ivring_channel *ch = f->channel;
 	u64 start = ktime_get_ns();
 	bool by_spin;
 	int ret = 0;
 
-	if (!*spun && READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED) {
-		*spun = true;
-		ret = ivring_channel_spin(f, w, dir, deadline);
+	if (spin->events && READ_ONCE(ch->state) == IVRING_CHANNEL_CONNECTED) {
+		ret = ivring_channel_spin(f, spin, dir, deadline);
+		spin->events = 0;
 	}
 	by_spin = ret;
 	if (!ret)
@@ -681,21 +682,19 @@ static int ivring_channel_wait_once(struct ivring_file *f, const struct ivring_w
 	return ret;
 }
 
-/**
- * ivring_channel_wait() - wait until an event holds
- * @f: the file
- * @w: events, limits and timeout; revents is filled in
- *
- * Return: 0 or an errno, see <linux/ivring.h>.
+/*
+ * As ivring_channel_wait(), but @least bytes of room are enough while it spins: the next
+ * ones come at the same pace. To be woken takes longer, and is to be worth it.
  */
-int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
+static int ivring_channel_wait_least(struct ivring_file *f, struct ivring_wait *w, u64 least)
 {
 	struct ivring_channel *ch = f->channel;
 	struct ivring_dir *dir = w->events & IVRING_WAIT_IN ? &ch->rx_dir : &ch->tx_dir;
+	struct ivring_wait spin = *w;
 	u64 now, deadline = U64_MAX;
-	bool spun = false;
 	int ret;
 
+	spin.tx_min = min(w->tx_min, least);
 	ret = ivring_channel_look(f, w, false);
 	/* Who may not wait will poll(2), perhaps edge-triggered: that needs a doorbell. */
 	if (!ret && !w->timeout_ns && READ_ONCE(dir->polled))
@@ -707,12 +706,24 @@ int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
 		deadline = w->timeout_ns < S64_MAX - now ? now + w->timeout_ns : U64_MAX;
 	}
 	while (!ret)
-		ret = ivring_channel_wait_once(f, w, dir, deadline, &spun);
+		ret = ivring_channel_wait_once(f, w, dir, deadline, &spin);
 	if (ret < 0)
 		return ret;
 	ivring_channel_event_held(ch, ret);
 	w->revents = ret;
 	return 0;
+}
+
+/**
+ * ivring_channel_wait() - wait until an event holds
+ * @f: the file
+ * @w: events, limits and timeout; revents is filled in
+ *
+ * Return: 0 or an errno, see <linux/ivring.h>.
+ */
+int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w)
+{
+	return ivring_channel_wait_least(f, w, U64_MAX);
 }
 
 /* Room in the ring for @tx_min bytes of options: that of a message has a header. */
@@ -982,11 +993,16 @@ static u64 ivring_dir_chunk(const struct ivring_channel *ch, const struct ivring
 	return dir->chunk ? min(dir->chunk, max) : max;
 }
 
-static void ivring_channel_count_stall(struct ivring_channel *ch)
+/* There is no room at all. Return: how much would do for the next piece. */
+static u64 ivring_channel_stalls(struct ivring_channel *ch)
 {
+	u64 chunk;
+
 	spin_lock(&ch->lock);
 	ch->stats[IVRING_STAT_STALLS]++;
+	chunk = ivring_dir_chunk(ch, &ch->tx_dir);
 	spin_unlock(&ch->lock);
+	return chunk;
 }
 
 /**
@@ -1003,18 +1019,19 @@ int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
 {
 	struct ivring_wait w = { .events = IVRING_WAIT_OUT, .tx_min = 1 };
 	struct ivring_channel *ch = f->channel;
+	u64 chunk = 0;
 	int ret;
 
 	if (ivring_dir_taken(f, &ch->tx_dir, false))
 		return -EBUSY;
 	ret = ivring_channel_wait(f, &w);
 	if (ret == -EAGAIN)
-		ivring_channel_count_stall(ch);
+		chunk = ivring_channel_stalls(ch);
 	if (ret == -EAGAIN && timeout_ns) {
 		/* The ring is full: be woken for a good part of it, not for a byte. */
 		w.tx_min = clamp_t(u64, count, 1, max(READ_ONCE(ch->tx.window) / 2, 1ULL));
 		w.timeout_ns = timeout_ns;
-		ret = ivring_channel_wait(f, &w);
+		ret = ivring_channel_wait_least(f, &w, chunk);
 	}
 	if (ret)
 		return ret;

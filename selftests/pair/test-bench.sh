@@ -67,6 +67,8 @@ bars()
 	holds receive_user_doorbells_per_gib '<=' 20 || bad=1
 	holds send_calls_doorbells_per_gib '<=' 20 || bad=1
 	holds receive_calls_doorbells_per_gib '<=' 20 || bad=1
+	holds send_file_doorbells_per_gib '<=' 20 || bad=1
+	holds receive_file_doorbells_per_gib '<=' 20 || bad=1
 	holds "$(vsock_over rtt_user_us)" '>=' 5 || bad=1
 	holds "$(vsock_over rtt_calls_us)" '>=' 5 || bad=1
 	holds "$(vsock_over rtt_calls_sleep_us)" '>=' 1.2 || bad=1
