@@ -740,7 +740,8 @@ static u64 ivring_channel_tx_min(const struct ivring_file *f)
 /**
  * ivring_channel_poll() - poll(2), after poll_wait(): sets the wish when there is nothing yet
  * @f: the file
- * @wanted: what is asked for: with anything else the caller goes on waiting
+ * @wanted: what is asked for: with anything else the caller goes on waiting, and a wish for
+ *	it would only have the peer ring for nothing
  */
 __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 {
@@ -751,22 +752,25 @@ __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 		.events = IVRING_WAIT_OUT, .tx_min = ivring_channel_tx_min(f),
 	};
 	struct ivring_channel *ch = f->channel;
+	bool rx = wanted & (EPOLLIN | EPOLLRDNORM), tx = wanted & (EPOLLOUT | EPOLLWRNORM);
 	__poll_t mask = 0;
 	u32 held = 0;
 	int ret;
 
 	spin_lock(&ch->lock);
-	WRITE_ONCE(ch->rx_dir.polled, true);
-	WRITE_ONCE(ch->tx_dir.polled, true);
+	if (rx)
+		WRITE_ONCE(ch->rx_dir.polled, true);
+	if (tx)
+		WRITE_ONCE(ch->tx_dir.polled, true);
 	spin_unlock(&ch->lock);
 
-	ret = ivring_channel_look(f, &in, true);
+	ret = ivring_channel_look(f, &in, rx);
 	if (ret < 0)
 		return EPOLLERR | EPOLLHUP | EPOLLIN | EPOLLRDNORM | EPOLLOUT | EPOLLWRNORM;
 	if (ret)
 		mask |= EPOLLIN | EPOLLRDNORM;
 	/* As with a socket: where writing fails at once, it does not block. */
-	if (ivring_channel_look(f, &out, true))
+	if (ivring_channel_look(f, &out, tx))
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	if (READ_ONCE(ch->state) == IVRING_CHANNEL_PEER_CLOSED)
 		mask |= EPOLLRDHUP | EPOLLERR;

@@ -341,6 +341,19 @@ TEST_F(pair, poll_levels)
 	EXPECT_EQ(POLLOUT, ch_poll(self->a, POLLOUT, PATIENCE_MS));
 }
 
+/* Who polls for one thing has the peer ring for that alone. */
+TEST_F(pair, poll_for_input_only)
+{
+	long long rung;
+
+	EXPECT_EQ(0, ch_poll(self->a, POLLIN, 0));
+	ASSERT_EQ(0, pattern_write(self->a, self->window, self->window, 1, 0));
+	EXPECT_EQ(0, ch_poll(self->a, POLLIN, 0));
+	rung = channel_num(self->e.link[1], self->e.ch, "stats/doorbells_sent");
+	ASSERT_EQ(0, pattern_read(self->b, self->window, self->window, 1, 0));
+	EXPECT_EQ(rung, channel_num(self->e.link[1], self->e.ch, "stats/doorbells_sent"));
+}
+
 TEST_F(pair, blocked_poll_wakes)
 {
 	pid_t pid;
