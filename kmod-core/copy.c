@@ -171,13 +171,14 @@ int ivring_copy_fault_in(struct ivring_copy *c, size_t len)
 	if (left != c->left)
 		c->fruitless = 0;
 	c->left = left;
-	if (!user_backed_iter(c->iter) || c->fruitless++ == IVRING_COPY_FRUITLESS_MAX)
-		return -EFAULT;
 	ret = ivring_copy_go_outside(c);
 	if (ret)
 		return ret;
-	missing = c->tx ? fault_in_iov_iter_readable(c->iter, len) :
-			  fault_in_iov_iter_writeable(c->iter, len);
+	if (!user_backed_iter(c->iter) || c->fruitless++ == IVRING_COPY_FRUITLESS_MAX)
+		missing = len;
+	else
+		missing = c->tx ? fault_in_iov_iter_readable(c->iter, len) :
+				  fault_in_iov_iter_writeable(c->iter, len);
 	ret = ivring_copy_come_back(c);
 	return ret ?: missing == len ? -EFAULT : 0;
 }
