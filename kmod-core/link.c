@@ -16,6 +16,10 @@
 #include "internal.h"
 #include "trace.h"
 
+/* A peer that misbehaves for ever may fill so many lines, of a kind, in so long a time. */
+#define IVRING_COMPLAINTS_MAX		10
+#define IVRING_COMPLAINTS_INTERVAL	(60 * HZ)
+
 static DEFINE_IDA(ivring_link_ida);
 
 /* ---- doorbells ---- */
@@ -588,10 +592,8 @@ static void ivring_link_init(struct ivring_link *link, const struct ivring_link_
 	init_completion(&link->users_gone);
 	spin_lock_init(&link->lock);
 	init_waitqueue_head(&link->wait);
-	ratelimit_state_init(&link->complaints, DEFAULT_RATELIMIT_INTERVAL,
-			     DEFAULT_RATELIMIT_BURST);
-	ratelimit_state_init(&link->breaches, DEFAULT_RATELIMIT_INTERVAL,
-			     DEFAULT_RATELIMIT_BURST);
+	ratelimit_state_init(&link->complaints, IVRING_COMPLAINTS_INTERVAL, IVRING_COMPLAINTS_MAX);
+	ratelimit_state_init(&link->breaches, IVRING_COMPLAINTS_INTERVAL, IVRING_COMPLAINTS_MAX);
 	INIT_DELAYED_WORK(&link->work, ivring_link_work);
 	INIT_DELAYED_WORK(&link->tick, ivring_link_tick);
 
