@@ -209,11 +209,13 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 	if (ret)
 		goto err_leave;
 	file->private_data = f;
+	/* From here on it would mean what it means for files on disks: splice(2) heeds it. */
+	file->f_flags &= ~O_DIRECT;
 	/*
-	 * Or open(2) would refuse O_DIRECT, and preadv2(2) RWF_NOWAIT: that waits for
-	 * nothing but page faults of its own memory, as in a pipe.
+	 * Or preadv2(2) would refuse RWF_NOWAIT: that waits for nothing but page faults of
+	 * its own memory, as in a pipe.
 	 */
-	file->f_mode |= FMODE_CAN_ODIRECT | FMODE_NOWAIT;
+	file->f_mode |= FMODE_NOWAIT;
 	ivring_link_file_opened(ch->link);
 	ivring_link_leave(ch->link);
 	return stream_open(inode, file);

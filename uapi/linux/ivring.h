@@ -26,7 +26,7 @@
  * has the channel open, on both sides, must want the same: else open(2), or the
  * first operation once connected, fails with EPROTOTYPE. FIONREAD tells how many
  * bytes can be read, or how many the next message has. Whether a file is for
- * messages is settled when it is opened; fcntl(2) changes nothing.
+ * messages is settled when it is opened; fcntl(2) neither shows nor changes it.
  *
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
  * has no sendfile(2) out of what cannot seek: IVRING_IOC_RECV_FILE does that, with one
