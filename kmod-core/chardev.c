@@ -301,12 +301,12 @@ static bool ivring_channel_is_opening(struct ivring_file *f)
 static int ivring_channel_fsync(struct file *file, loff_t start, loff_t end, int datasync)
 {
 	struct ivring_file *f = file->private_data;
-	struct ivring_wait w = {
-		.events = IVRING_WAIT_DRAINED,
-		.timeout_ns = file->f_flags & O_NONBLOCK ? 0 : -1,
-	};
+	struct ivring_wait w = { .events = IVRING_WAIT_DRAINED, .timeout_ns = -1 };
 	int ret;
 
+	/* io_submit(2)'s come from workers that others need, and no signal ends them. */
+	if (file->f_flags & O_NONBLOCK || current->flags & PF_KTHREAD)
+		w.timeout_ns = 0;
 	if (!ivring_link_enter(f->channel->link))
 		return ivring_link_gone(f->channel->link);
 	ret = ivring_channel_is_opening(f) ? 0 : ivring_channel_wait(f, &w);

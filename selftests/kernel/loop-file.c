@@ -4,6 +4,7 @@
  * and sendfile(2), fsync(2).
  */
 #define _GNU_SOURCE
+#include <linux/aio_abi.h>
 #include <sys/mount.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
@@ -416,6 +417,26 @@ TEST_F(pair, fsync_drains)
 	self->b = -1;
 	ASSERT_EQ(0, ch_set_nonblock(self->a, false));
 	EXPECT_EQ(-EPIPE, SYS(fsync(self->a)));
+}
+
+/* A process that ends waits for these, and nothing interrupts the kernel's worker. */
+TEST_F(pair, fsync_asynchronous)
+{
+	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_FSYNC, .aio_fildes = self->a };
+	struct iocb *cbs = &cb;
+	aio_context_t ctx = 0;
+	struct io_event ev;
+
+	ASSERT_EQ(0, pattern_write(self->a, 100, 100, 1, 0));
+	ASSERT_EQ(0, SYS(syscall(SYS_io_setup, 1, &ctx)));
+	ASSERT_EQ(1, SYS(syscall(SYS_io_submit, ctx, 1, &cbs)));
+	ASSERT_EQ(1, SYS(syscall(SYS_io_getevents, ctx, 1, 1, &ev, NULL)));
+	EXPECT_EQ(-EAGAIN, ev.res);
+	ASSERT_EQ(0, pattern_read(self->b, 100, 100, 1, 0));
+	ASSERT_EQ(1, SYS(syscall(SYS_io_submit, ctx, 1, &cbs)));
+	ASSERT_EQ(1, SYS(syscall(SYS_io_getevents, ctx, 1, 1, &ev, NULL)));
+	EXPECT_EQ(0, ev.res);
+	EXPECT_EQ(0, SYS(syscall(SYS_io_destroy, ctx)));
 }
 
 PAIR_HARNESS_MAIN

@@ -227,9 +227,10 @@ struct ivring_span {
 #define IVRING_WAIT_OUT		(1U << 2)	/* tx_min bytes can be written */
 /*
  * The peer consumed all that was written. A peer that consumed it, closed and
- * opened again before this side looked gives EPIPE instead.
+ * opened again before this side looked gives EPIPE instead. fsync(2) waits for it, but is
+ * 0 before the peer came; that of io_submit(2) does not wait, and gives EAGAIN.
  */
-#define IVRING_WAIT_DRAINED	(1U << 3)	/* fsync(2), but that is 0 before the peer came */
+#define IVRING_WAIT_DRAINED	(1U << 3)
 
 /**
  * struct ivring_wait - IVRING_IOC_WAIT
