@@ -16,19 +16,22 @@ set -uo pipefail
 
 PEER_GONE=13
 SIGBUS=135
+DRIVER_9P=/sys/bus/virtio/drivers/9pnet_virtio
 
 # The guest's 9p does not outlive its sleep, and whoever then waits for it cannot be
 # frozen: so the guest does without.
 guest_alone()
 {
 	guest "cp $IVRING /src/build/selftests/touch /run/ && pkill -x dmesg;
-		cd / && umount /results /src && rmmod 9p 9pnet_virtio"
+		cd / && umount /results /src && cd $DRIVER_9P && echo virtio* >/run/9p &&
+		for d in virtio*; do echo \$d >unbind; done"
 }
 
 # Its log, all of it, goes where it went before.
 guest_not_alone()
 {
-	guest "modprobe -a 9pnet_virtio 9p && mount -a && (dmesg --follow \
+	guest "cd $DRIVER_9P && for d in \$(cat /run/9p); do echo \$d >bind; done
+		cd / && mount -a && (dmesg --follow \
 		>>/results/vm0-dmesg.log 2>&1 </dev/null &)"
 }
 
