@@ -141,7 +141,8 @@ static void op_run(const struct op *op)
 	int n, tries = 0;
 	bool came;
 
-	for (n = 1; n < FAILURES_MAX; n += step) {
+	/* Others of them in each run */
+	for (n = 1; n < FAILURES_MAX; n += n == 1 ? 1 + (int)(start % step) : step) {
 		why = op_try(op, n, &came);
 		if (why || !came)
 			break;
