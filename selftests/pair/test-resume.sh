@@ -11,7 +11,7 @@ set -uo pipefail
 . /src/selftests/pair/pair.sh
 
 PEER_GONE=13
-# Slow enough for a command in the guest to come in the middle of it.
+# Slow enough for a signal to come in the middle of it.
 SLOW=(--resume --bwlimit 16M)
 
 there_is_same()
@@ -31,6 +31,14 @@ cut_short()
 	"$@" 2>>"$RESULTS/commands.log" &
 	client=$!
 	wait_for 20 moving
+}
+
+# The part of the agent that transfers is killed, while the client stands still.
+agent_dies()
+{
+	kill -STOP $client
+	guest 'pkill -KILL -P $(cat /run/agent.pid)'
+	kill -CONT $client
 }
 
 # goes_on CMD...: ends well, and makes use of 8 MiB at least
@@ -67,7 +75,7 @@ ok "the next one goes on" goes_on "$IVRING" push --resume /tmp/file vm0:stopped
 ok "what arrived is right" there_is_same /tmp/file stopped
 
 cut_short "$IVRING" push --quiet "${SLOW[@]}" /tmp/file vm0:agent
-guest 'pkill -KILL -P $(cat /run/agent.pid)'
+agent_dies
 ok "the agent's child was killed" code_is $PEER_GONE wait $client
 # As a machine leaves it whose memory had not been written out
 guest "p=\$(ls $PAIR_GUEST_ROOT/.ivring-part-*) && size=\$(stat -c %s \$p) &&
@@ -90,7 +98,7 @@ rm -f /tmp/back
 client=$!
 moved=$(($(stat_of ivring0c0 tx_bytes) + $(stat_of ivring0c0 rx_bytes)))
 wait_for 20 moving
-guest 'pkill -KILL -P $(cat /run/agent.pid)'
+agent_dies
 ok "one command, an agent that is killed" code_is 0 wait $client
 ok "it went on, and says so" grep -q '"kept_bytes":[1-9].*"retries":[1-9]' "$RESULTS/retry.json"
 ok "what came back is right" cmp /tmp/file /tmp/back
