@@ -3,12 +3,16 @@
 #
 # What looks at the memory of links from inside a VM: sourced there, or sent there.
 
-# link_of LABEL: the name of its directory in sysfs
+# links_of LABEL: the names of their directories in sysfs
+links_of()
+{
+	grep -lx -- "$1" /sys/class/ivring/ivring*/label | cut -d/ -f5
+}
+
+# link_of LABEL: of the only one, or of the first of a link both sides of which are here
 link_of()
 {
-	local link
-
-	link=$(grep -lx -- "$1" /sys/class/ivring/ivring*/label) && basename "$(dirname "$link")"
+	links_of "$1" | head -n 1 | grep .
 }
 
 # attr LABEL NAME
