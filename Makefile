@@ -30,7 +30,7 @@ clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -
 		-name '*.order' -o -name '.*.cmd' \) -delete; rm -f Module.symvers modules.order .*.cmd
 in_lab = IVRING_KVER=$(LAB_KVER)
 
-.PHONY: all modules tools selftests demo check check-native check-lab check-debug lab \
+.PHONY: all modules tools selftests demo check check-native check-lab check-debug check-kernels lab \
 	bench-ring bench-lab install uninstall clean help
 .DEFAULT_GOAL := all
 
@@ -65,6 +65,10 @@ check-lab: deps-tools-modules-lab-test	## the tests in the lab
 check-debug: deps-tools-modules-lab-debug	## the tests under kernels that check themselves (slow)
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run check-debug
+
+check-kernels: deps-tools-lab-test	## the modules under kernels of other Debian suites (slow)
+	@$(MAKE) build-tools build-selftests
+	@selftests/run check-kernels
 
 lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, linked
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
