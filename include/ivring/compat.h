@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Kernel API differences inside the supported range, 6.1 to 7.2. This is the
+ * Kernel API differences inside the supported range, 6.1 to 7.3. This is the
  * only file that looks at the kernel's version.
  */
 #ifndef _IVRING_COMPAT_H
@@ -14,8 +14,8 @@
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
 #error "ivring needs Linux 6.1 or later"
 #endif
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
-#error "ivring was not tried on kernels after 7.2: check compat.h, then raise this limit"
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 4, 0)
+#error "ivring was not tried on kernels after 7.3: check compat.h, then raise this limit"
 #endif
 
 #ifndef CONFIG_64BIT
