@@ -9,6 +9,8 @@
 #   commands	SYSTEM, host or guest, and the command, with tabs between
 #   about	SYSTEM, tab, what it is
 #   skipped	SYSTEM, tab, why
+#   failed	SYSTEM, tab, why it was left out from there on
+#   versions	what, tab, what it says it is
 #   samples	bulk|files SYSTEM push|pull ROUND BYTES MICROSECONDS
 #   rtt		NAME ROUND NANOSECONDS
 #   memory	KEY ROUND VALUE
@@ -102,7 +104,52 @@ settings()
 		"file_bytes $FILE_BYTES" "guest_memory $GUEST_MEM" "guest_cpus ${GUEST_CPUS:-2}" \
 		"host_cpus $(nproc)" "kernel $(uname -r)" \
 		"qemu $(qemu-system-x86_64 --version | sed -n '1s/.*version //p')" \
-		"cpu $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)"
+		"cpu $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
+		"accelerator $(grep -q 'QEMU TCG' /proc/cpuinfo && echo tcg || echo kvm) (host VM), kvm (guest)"
+}
+
+# What the pair is, once it is one; what cannot be read is left out.
+pair_settings()
+{
+	local link=/sys/class/ivring/ivring0
+
+	echo "guest_kernel $(guest uname -r </dev/null)"
+	echo "region $(cat $link/region_size)"
+	echo "ring $(cat $link/ring_size)"
+	echo "channels $(cat $link/channels)"
+	echo "window $(cat ${link}c0/window)"
+	echo "chunk $(cat ${link}c0/chunk)"
+	echo "host_memory_type $(cat $link/memory_type)"
+	echo "guest_memory_type $(guest cat $link/memory_type </dev/null)"
+}
+
+# version NAME COMMAND...: the first line that has a number in it, if there is such a command
+version()
+{
+	local name=$1 said
+
+	shift
+	command -v "$1" >/dev/null || return 0
+	said=$("$@" 2>&1 </dev/null | grep -m 1 '[0-9]') || return 0
+	printf '%s\t%s\n' "$name" "$said"
+}
+
+versions()
+{
+	version ivring "$IVRING" --version
+	version QEMU qemu-system-x86_64 --version
+	version virtiofsd "${virtiofs_daemon:-virtiofsd}" --version
+	version OpenSSH ssh -V
+	version rsync rsync --version
+	version socat socat -V
+	version Samba smbd --version
+	version NFS rpc.nfsd --version
+	version nginx nginx -v
+	version curl curl --version
+	version nbd-server nbd-server --version
+	version qemu-nbd qemu-nbd --version
+	version libvirt libvirtd --version
+	version iscsistart iscsistart --version
 }
 
 # The link, the guest with all that systems add to it, and ivring's two ends
@@ -124,7 +171,9 @@ bring_up()
 : >"$RESULTS/samples"
 settings >"$RESULTS/settings"
 systems_load
+versions >"$RESULTS/versions"
 bring_up || die "the pair did not come up"
+pair_settings >>"$RESULTS/settings"
 rounds
 each teardown
 pair_down || die "the pair did not go down"
