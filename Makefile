@@ -31,7 +31,7 @@ clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -
 in_lab = IVRING_KVER=$(LAB_KVER)
 
 .PHONY: all modules tools selftests demo check check-native check-lab check-debug check-kernels lab \
-	bench-ring bench-lab install uninstall clean help
+	bench-ring bench-lab bench-lab-doc install uninstall clean help
 .DEFAULT_GOAL := all
 
 all: deps-tools-modules	## the modules and the tool
@@ -77,9 +77,12 @@ lab: deps-tools-modules-lab	## two shells to play in: a KVM host and its guest, 
 bench-ring: deps-bench	## the ring in user space against memcpy, cache lines, eventfds and pipes
 	@selftests/bench/run
 
-bench-lab: deps-tools-modules-lab-test	## ivring beside other ways between host and guest, in the lab; QUICK=1: 10 minutes
+bench-lab: deps-tools-modules-lab-test-bench	## ivring beside other ways between host and guest, in the lab; QUICK=1: 10 minutes
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/bench-lab/run $(if $(QUICK),quick)
+
+bench-lab-doc: deps-bench	## Documentation/benchmarks.rst and its pictures, of what bench-lab measured
+	@selftests/bench-lab/document
 
 UNITS := $(wildcard packaging/*.socket packaging/*.service)
 
