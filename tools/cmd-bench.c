@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench-report.h"
 #include "bench.h"
 #include "cmd.h"
 #include "libivring.h"
 #include "status.h"
 #include "util.h"
 
-#define RUNS_MAX	1000
 #define LATENCY_BYTES	64
 #define ROUNDS_WARM	100
 #define TESTS_MAX	20
@@ -63,17 +63,6 @@ static const struct option longopts[] = {
 static const char * const way_names[] = {
 	[BENCH_CALLS] = "calls", [BENCH_SPANS] = "spans", [BENCH_USER] = "user",
 	[BENCH_FILE] = "file", [BENCH_FILE_USER] = "file-user",
-};
-
-/* One line of the result. */
-struct test {
-	const char *name;
-	uint32_t op;
-	uint32_t way;
-	uint32_t flags;
-	double value[RUNS_MAX];		/* MB/s, or ns at the median of a run */
-	uint32_t *rtt_ns;		/* of all runs */
-	struct bench_result here, there; /* sums */
 };
 
 struct options {
@@ -129,7 +118,7 @@ static bool apply_option(struct options *o, int opt)
 		o->bench.channel = n;
 		break;
 	case 'r':
-		ok = parse_range(optarg, 1, RUNS_MAX, &n);
+		ok = parse_range(optarg, 1, BENCH_RUNS_MAX, &n);
 		o->runs = n;
 		break;
 	case OPT_SIZE:
@@ -143,7 +132,7 @@ static bool apply_option(struct options *o, int opt)
 		ok = parse_bytes(optarg, BENCH_BLOCK_MIN, BENCH_BLOCK_MAX, &o->block);
 		break;
 	case OPT_ROUNDS:
-		ok = parse_range(optarg, 1, BENCH_ROUNDS_MAX / RUNS_MAX, &o->rounds);
+		ok = parse_range(optarg, 1, BENCH_ROUNDS_MAX / BENCH_RUNS_MAX, &o->rounds);
 		break;
 	case 'w':
 		ok = parse_ways(o, optarg);
@@ -181,55 +170,6 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return 0;
 }
 
-/* ---- numbers ---- */
-
-static int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int compare_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(const double *values, unsigned int n)
-{
-	double sorted[RUNS_MAX];
-
-	memcpy(sorted, values, n * sizeof(*values));
-	qsort(sorted, n, sizeof(*sorted), compare_double);
-	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-}
-
-static double least(const double *values, unsigned int n, int sign)
-{
-	double best = values[0];
-	unsigned int i;
-
-	for (i = 1; i < n; i++)
-		if (sign * values[i] < sign * best)
-			best = values[i];
-	return best;
-}
-
-/* Of values that are sorted: the one that @part of them do not exceed. */
-static uint32_t percentile(const uint32_t *sorted, size_t n, double part)
-{
-	size_t i = part * n;
-
-	return sorted[i < n ? i : n - 1];
-}
-
-static double mbps(uint64_t bytes, uint64_t ns)
-{
-	return ns ? bytes * 1000.0 / ns : 0;
-}
-
 /* ---- running ---- */
 
 static void add_counts(struct bench_result *sum, const struct bench_result *r)
@@ -243,42 +183,74 @@ static void add_counts(struct bench_result *sum, const struct bench_result *r)
 	sum->bad += r->bad;
 }
 
-static int run_test(struct options *o, struct test *t, unsigned int run, struct status *st)
+static double mbps(uint64_t bytes, uint64_t ns)
+{
+	return ns ? bytes * 1000.0 / ns : 0;
+}
+
+/* The first ones are for warming up. Returns the median of the run, ns. */
+static double add_rounds(struct latency *all, const uint32_t *rtt_ns, uint64_t rounds,
+			 struct latency *run)
+{
+	double median;
+	uint64_t i;
+
+	for (i = ROUNDS_WARM; i < ROUNDS_WARM + rounds; i++) {
+		latency_add(all, rtt_ns[i]);
+		latency_add(run, rtt_ns[i]);
+	}
+	median = latency_part(run, 0.5);
+	latency_clear(run);
+	return median;
+}
+
+static int run_echo(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
+{
+	struct bench_request rq = {
+		.magic = BENCH_MAGIC, .op = t->op, .way = t->way, .flags = t->flags,
+		.bytes = LATENCY_BYTES, .block = o->rounds + ROUNDS_WARM, .buffer = o->buffer,
+	};
+	uint32_t *rtt_ns = malloc(rq.block * sizeof(*rtt_ns));
+	struct latency *one = calloc(1, sizeof(*one));
+	struct bench_result here, there;
+	int ret;
+
+	if (rtt_ns && one)
+		ret = bench_run(&o->bench, &rq, &here, &there, rtt_ns, st);
+	else
+		ret = status_set(st, STATUS_NO_SPACE, "no memory");
+	if (!ret) {
+		add_counts(&t->here, &here);
+		add_counts(&t->there, &there);
+		t->value[run] = add_rounds(t->rtt, rtt_ns, o->rounds, one);
+	}
+	free(rtt_ns);
+	free(one);
+	return ret;
+}
+
+static int run_test(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
 {
 	struct bench_request rq = {
 		.magic = BENCH_MAGIC, .op = t->op, .way = t->way, .flags = t->flags,
 		.bytes = o->size, .block = o->block, .buffer = o->buffer,
 	};
 	struct bench_result here, there;
-	uint32_t *rtt = NULL;
 	int ret;
 
-	if (t->op == BENCH_ECHO) {
-		rq.bytes = LATENCY_BYTES;
-		rq.block = o->rounds + ROUNDS_WARM;
-		rtt = malloc(rq.block * sizeof(*rtt));
-		if (!rtt)
-			return status_set(st, STATUS_NO_SPACE, "no memory");
-	}
-	ret = bench_run(&o->bench, &rq, &here, &there, rtt, st);
-	if (!ret) {
-		add_counts(&t->here, &here);
-		add_counts(&t->there, &there);
-	}
-	if (!ret && rtt) {
-		memcpy(t->rtt_ns + run * o->rounds, rtt + ROUNDS_WARM,
-		       o->rounds * sizeof(*rtt));
-		qsort(rtt + ROUNDS_WARM, o->rounds, sizeof(*rtt), compare_u32);
-		t->value[run] = percentile(rtt + ROUNDS_WARM, o->rounds, 0.5);
-	} else if (!ret) {
-		/* A copy that only the other side makes is timed there. */
-		t->value[run] = mbps(o->size, t->op == BENCH_COPY ? there.wall_ns : here.wall_ns);
-	}
-	free(rtt);
-	return ret;
+	if (t->op == BENCH_ECHO)
+		return run_echo(o, t, run, st);
+	ret = bench_run(&o->bench, &rq, &here, &there, NULL, st);
+	if (ret)
+		return ret;
+	add_counts(&t->here, &here);
+	add_counts(&t->there, &there);
+	/* A copy that only the other side makes is timed there. */
+	t->value[run] = mbps(o->size, t->op == BENCH_COPY ? there.wall_ns : here.wall_ns);
+	return 0;
 }
 
-static int run_copy_here(struct options *o, struct test *t, unsigned int run, struct status *st)
+static int run_copy_here(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
 {
 	struct bench_request rq = { .bytes = o->size, .buffer = o->buffer };
 	int64_t ns = bench_copy(&o->bench, &rq, st);
@@ -289,88 +261,9 @@ static int run_copy_here(struct options *o, struct test *t, unsigned int run, st
 	return 0;
 }
 
-/* ---- telling ---- */
-
-static void print_text(const struct options *o, const struct test *t)
-{
-	double gib = (double)o->size * o->runs / (1ULL << 30);
-
-	if (t->op == BENCH_ECHO) {
-		size_t n = o->rounds * o->runs;
-
-		printf("%-22s %8.1f us  p99 %.1f, p99.9 %.1f, max %.1f\n", t->name,
-		       median(t->value, o->runs) / 1000, percentile(t->rtt_ns, n, 0.99) / 1000.0,
-		       percentile(t->rtt_ns, n, 0.999) / 1000.0, t->rtt_ns[n - 1] / 1000.0);
-		return;
-	}
-	printf("%-22s %8.0f MB/s  %.0f..%.0f", t->name, median(t->value, o->runs),
-	       least(t->value, o->runs, 1), least(t->value, o->runs, -1));
-	if (t->op == BENCH_SEND || t->op == BENCH_RECEIVE)
-		printf("; per GiB, here and there: calls %.0f, %.0f; doorbells %.0f, %.0f; "
-		       "CPU s %.2f, %.2f", t->here.calls / gib, t->there.calls / gib,
-		       t->here.doorbells / gib, t->there.doorbells / gib,
-		       t->here.cpu_ns / gib / 1e9, t->there.cpu_ns / gib / 1e9);
-	putchar('\n');
-}
-
-static void print_json(const struct options *o, const struct test *t)
-{
-	size_t n = o->rounds * o->runs;
-	unsigned int i;
-
-	printf("{\"type\":\"bench\",\"test\":\"%s\",\"%s\":[", t->name,
-	       t->op == BENCH_ECHO ? "rtt_ns" : "mbps");
-	for (i = 0; i < o->runs; i++)
-		printf("%s%.1f", i ? "," : "", t->value[i]);
-	printf("]");
-	if (t->op == BENCH_ECHO)
-		printf(",\"p50\":%u,\"p90\":%u,\"p99\":%u,\"p99.9\":%u,\"max\":%u,\"rounds\":%zu",
-		       percentile(t->rtt_ns, n, 0.5), percentile(t->rtt_ns, n, 0.9),
-		       percentile(t->rtt_ns, n, 0.99), percentile(t->rtt_ns, n, 0.999),
-		       t->rtt_ns[n - 1], n);
-	else
-		printf(",\"bytes\":%llu", (unsigned long long)(o->size * o->runs));
-#define BOTH(name, field) \
-	printf(",\"" name "\":[%llu,%llu]", (unsigned long long)t->here.field, \
-	       (unsigned long long)t->there.field)
-	BOTH("calls", calls);
-	BOTH("doorbells", doorbells);
-	BOTH("interrupts", interrupts);
-	BOTH("cpu_ns", cpu_ns);
-	BOTH("rescued", rescued);
-#undef BOTH
-	puts("}");
-}
-
-/* ratio_of(NAME): its median against memcpy() in the slower place. */
-static void print_keys(const struct options *o, const struct test *tests, size_t count)
-{
-	double copy = median(tests[0].value, o->runs), there = median(tests[1].value, o->runs);
-	double gib = (double)o->size * o->runs / (1ULL << 30);
-	uint64_t rescued = 0;
-	size_t i;
-
-	copy = copy < there ? copy : there;
-	for (i = 2; i < count; i++) {
-		const struct test *t = &tests[i];
-
-		rescued += t->here.rescued + t->there.rescued;
-		if (t->op == BENCH_ECHO) {
-			printf("%s_us %.2f\n", t->name, median(t->value, o->runs) / 1000);
-			continue;
-		}
-		printf("%s_over_memcpy %.3f\n", t->name, median(t->value, o->runs) / copy);
-		printf("%s_doorbells_per_gib %.1f\n", t->name,
-		       (t->here.doorbells + t->there.doorbells) / gib);
-		printf("%s_calls_per_gib %.0f\n", t->name,
-		       (t->here.calls > t->there.calls ? t->here.calls : t->there.calls) / gib);
-	}
-	printf("rescued_wakeups %llu\n", (unsigned long long)rescued);
-}
-
 /* ---- the two forms ---- */
 
-static size_t make_tests(const struct options *o, struct test *tests)
+static size_t make_tests(const struct options *o, struct bench_test *tests)
 {
 	static const struct {
 		const char *name;
@@ -398,7 +291,7 @@ static size_t make_tests(const struct options *o, struct test *tests)
 	for (i = 0; i < ARRAY_SIZE(all); i++) {
 		if (i > 1 && !(o->ways & 1U << all[i].way))
 			continue;
-		tests[count++] = (struct test) {
+		tests[count++] = (struct bench_test) {
 			.name = all[i].name, .op = all[i].op, .way = all[i].way,
 			.flags = all[i].flags,
 		};
@@ -406,7 +299,7 @@ static size_t make_tests(const struct options *o, struct test *tests)
 	return count;
 }
 
-static int run_all(struct options *o, struct test *tests, size_t count, struct status *st)
+static int run_all(struct options *o, struct bench_test *tests, size_t count, struct status *st)
 {
 	unsigned int run;
 	size_t i;
@@ -415,8 +308,8 @@ static int run_all(struct options *o, struct test *tests, size_t count, struct s
 	for (i = 0; i < count; i++) {
 		if (tests[i].op != BENCH_ECHO)
 			continue;
-		tests[i].rtt_ns = malloc(o->rounds * o->runs * sizeof(uint32_t));
-		if (!tests[i].rtt_ns)
+		tests[i].rtt = calloc(1, sizeof(*tests[i].rtt));
+		if (!tests[i].rtt)
 			return status_set(st, STATUS_NO_SPACE, "no memory");
 	}
 	/* In turns, so that what else the machine does hits all alike. */
@@ -429,36 +322,42 @@ static int run_all(struct options *o, struct test *tests, size_t count, struct s
 			ret = status_set(st, STATUS_CONTENT, "%s: %llu bytes arrived wrong",
 					 tests[i].name, (unsigned long long)
 					 (tests[i].here.bad + tests[i].there.bad));
-	for (i = 0; i < count; i++)
-		if (!ret && tests[i].rtt_ns)
-			qsort(tests[i].rtt_ns, o->rounds * o->runs, sizeof(uint32_t),
-			      compare_u32);
 	return ret;
+}
+
+static void free_tests(struct bench_test *tests, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (tests[i].rtt)
+			latency_clear(tests[i].rtt);
+		free(tests[i].rtt);
+	}
+	free(tests);
 }
 
 static int client(struct options *o, const struct ivring_link_info *info, struct status *st)
 {
-	struct test *tests = calloc(TESTS_MAX, sizeof(*tests));
-	size_t count, i;
+	struct bench_report r = { .runs = o->runs, .size = o->size };
 	int ret;
 
-	if (!tests)
+	r.tests = calloc(TESTS_MAX, sizeof(*r.tests));
+	if (!r.tests)
 		return status_set(st, STATUS_NO_SPACE, "no memory");
-	count = make_tests(o, tests);
-	ret = run_all(o, tests, count, st);
-	if (!ret && !o->json)
+	r.count = make_tests(o, r.tests);
+	ret = run_all(o, r.tests, r.count, st);
+	if (!ret && o->json) {
+		bench_report_json(&r);
+	} else if (!ret) {
 		printf("ivring%u (%s), rings of %llu KiB, %s; %u runs of %llu MiB, median and "
 		       "range\n", info->link, info->label,
 		       (unsigned long long)info->ring_size >> 10,
 		       ivring_memory_type_name(info->memory_type), o->runs,
 		       (unsigned long long)o->size >> 20);
-	for (i = 0; !ret && i < count; i++)
-		(o->json ? print_json : print_text)(o, &tests[i]);
-	if (!ret && !o->json)
-		print_keys(o, tests, count);
-	for (i = 0; i < count; i++)
-		free(tests[i].rtt_ns);
-	free(tests);
+		bench_report_text(&r);
+	}
+	free_tests(r.tests, r.count);
 	return ret;
 }
 

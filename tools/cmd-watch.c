@@ -527,6 +527,7 @@ static int watch_run(struct watch *w)
 			mirror_tell_summary(&w->mirror, w->name, atomic_load(&w->tree.overflows),
 					    w->retries, (double)(now_ns() - w->start_ns) /
 					    NSEC_PER_SEC, st.code);
+		latency_clear(&w->mirror.stats.latency);
 		close(w->top);
 	} else {
 		complain("watch: %s", st.text);
