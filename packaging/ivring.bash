@@ -86,7 +86,7 @@ _ivring_arguments()
 	local link
 
 	case $command in
-	info | stat | bench)
+	info | stat | bench | tune)
 		# shellcheck disable=SC2046
 		_ivring_words $(_ivring_links)
 		return

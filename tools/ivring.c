@@ -30,6 +30,7 @@ static const struct {
 	{ "stat",	cmd_stat,	"counters of links and their channels" },
 	{ "metrics",	cmd_metrics,	"counters of all links, for Prometheus" },
 	{ "bench",	cmd_bench,	"measure a link from memory to memory" },
+	{ "tune",	cmd_tune,	"say what to change so that links are faster" },
 };
 
 static void print_help(void)

@@ -33,6 +33,7 @@
 	X(QUOTA,	22,	"more than the agent takes or gives in one transfer") \
 	X(MAX_DELETE,	23,	"more is to be deleted than --max-delete allows") \
 	X(WATCH,	24,	"the directory cannot be watched, or not any more") \
+	X(ADVICE,	25,	"there is something to change")		\
 	X(INTERRUPTED,	130,	"interrupted by a signal")
 
 enum status_code {

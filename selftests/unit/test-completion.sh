@@ -56,6 +56,7 @@ ok "options of another command" completes "--sandbox" ivring agent --sa
 ok "values" completes "sha256" ivring push --hash s
 ok "links" completes "ivring0: ivring1:" ivring ls iv
 ok "links alone" completes "vm0" ivring info v
+ok "of tune, too" completes "vm0" ivring tune v
 ok "a link and local files" completes "near.txt near\\ dir/" ivring push near
 ok "nothing but links for ls" completes "" ivring ls near
 ok "far names" completes "readme src/ two\\ words/" ivring ls vm0 :
