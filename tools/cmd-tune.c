@@ -7,6 +7,7 @@
 #include "advice.h"
 #include "cmd.h"
 #include "libivring.h"
+#include "report.h"
 #include "status.h"
 #include "util.h"
 
@@ -66,13 +67,10 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return 0;
 }
 
-/* Of text that has been made printable */
 static void json_string(const char *name, const char *text)
 {
-	printf(",\"%s\":\"", name);
-	for (; *text; text++)
-		printf(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-	putchar('"');
+	printf(",\"%s\":", name);
+	report_json_string(text);
 }
 
 static void print_json(const struct advice *one)
