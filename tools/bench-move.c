@@ -292,8 +292,7 @@ int mover_move(struct mover *m, bool put, uint64_t len)
 	case BENCH_FILE_USER:
 		return file_user_move(m, put, len);
 	default:
-		return put ? mover_put(m, m->bench->memory, len) :
-			     mover_get(m, m->bench->memory, len);
+		return put ? mover_put(m, m->memory, len) : mover_get(m, m->memory, len);
 	}
 }
 
@@ -347,6 +346,7 @@ int mover_set(struct mover *m, const struct bench_request *rq)
 	struct ivring_options o = { .tx_min = 1 };
 	int ret;
 
+	m->memory = m->bench->memory;
 	m->way = rq->way;
 	m->flags = rq->flags;
 	if (rq->op == BENCH_ECHO) {

@@ -13,6 +13,7 @@
 /* One conversation, and how data moves in it. */
 struct mover {
 	const struct bench *bench;
+	uint8_t *memory;		/* that mover_move() is about */
 	int fd;
 	enum bench_way way;
 	uint32_t flags;
@@ -40,7 +41,7 @@ void mover_close(struct mover *m);
 /* All @len bytes, or an error. */
 int mover_put(struct mover *m, const void *p, uint64_t len);
 int mover_get(struct mover *m, void *p, uint64_t len);
-/* Between the bench's memory, or its file, and the channel: from the start of it. */
+/* Between @m->memory, or the bench's file, and the channel: from the start of it. */
 int mover_move(struct mover *m, bool put, uint64_t len);
 
 /* Minus the status code of an errno that any of these gave. */

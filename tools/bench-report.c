@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libivring.h"
+#include "machine.h"
+#include "report.h"
 #include "util.h"
 
 static const struct {
@@ -41,16 +44,71 @@ static double least(const double *values, unsigned int n, int sign)
 	return best;
 }
 
-static double gib_of(const struct bench_report *r)
+uint64_t bench_test_bytes(const struct bench_test *t)
 {
-	return (double)r->size * r->runs / (1ULL << 30);
+	return t->size * (t->times ? t->times : 1) * (t->op == BENCH_BOTH ? 2 : 1);
+}
+
+static double gib_of(const struct bench_report *r, const struct bench_test *t)
+{
+	return (double)bench_test_bytes(t) * r->runs / (1ULL << 30);
+}
+
+static bool is_transfer(const struct bench_test *t)
+{
+	return t->op == BENCH_SEND || t->op == BENCH_RECEIVE || t->op == BENCH_BOTH;
+}
+
+/* ---- what it was measured on ---- */
+
+static uint64_t channel_number(const struct bench_report *r, const char *name)
+{
+	uint64_t value;
+
+	machine_number("", &value, "sys/class/ivring/ivring%uc%u/%s", r->info->link, r->channel,
+		       name);
+	return value;
+}
+
+static void print_facts(const struct bench_report *r, const struct machine *m)
+{
+	const struct ivring_link_info *info = r->info;
+
+	printf("ivring%u (%s), side %u: rings of %llu KiB, window %llu KiB, chunk %llu KiB, memory "
+	       "%s\n", info->link, info->label, info->side,
+	       (unsigned long long)info->ring_size >> 10,
+	       (unsigned long long)channel_number(r, "window") >> 10,
+	       (unsigned long long)channel_number(r, "chunk") >> 10,
+	       ivring_memory_type_name(info->memory_type));
+	printf("%s, %u CPUs, %u NUMA nodes, caches %llu, %llu and %llu KiB\n", m->cpu, m->cpus,
+	       m->nodes, (unsigned long long)m->l1 >> 10, (unsigned long long)m->l2 >> 10,
+	       (unsigned long long)m->l3 >> 10);
+	printf("Linux %s, hypervisor %s%s%s\n", m->kernel, m->hypervisor, *m->product ? ", " : "",
+	       m->product);
+	printf("%u runs, %u channels, median and range\n", r->runs, r->channels);
+}
+
+static void print_facts_object(const struct bench_report *r, const struct machine *m)
+{
+	const struct ivring_link_info *info = r->info;
+
+	printf("{\"type\":\"facts\",\"link\":%u,\"label\":", info->link);
+	report_json_string(info->label);
+	printf(",\"side\":%u,\"channel\":%u,\"channels\":%u,\"ring_size\":%llu,\"window\":%llu,"
+	       "\"chunk\":%llu,\"memory_type\":\"%s\",\"runs\":%u,", info->side, r->channel,
+	       r->channels, (unsigned long long)info->ring_size,
+	       (unsigned long long)channel_number(r, "window"),
+	       (unsigned long long)channel_number(r, "chunk"),
+	       ivring_memory_type_name(info->memory_type), r->runs);
+	machine_print_json(m);
+	puts("}");
 }
 
 /* ---- for people ---- */
 
 static void print_line(const struct bench_report *r, const struct bench_test *t)
 {
-	double gib = gib_of(r);
+	double gib = gib_of(r, t);
 	size_t i;
 
 	if (t->op == BENCH_ECHO) {
@@ -63,7 +121,7 @@ static void print_line(const struct bench_report *r, const struct bench_test *t)
 	}
 	printf("%-22s %8.0f MB/s  %.0f..%.0f", t->name, median(t->value, r->runs),
 	       least(t->value, r->runs, 1), least(t->value, r->runs, -1));
-	if (t->op == BENCH_SEND || t->op == BENCH_RECEIVE)
+	if (is_transfer(t))
 		printf("; per GiB, here and there: calls %.0f, %.0f; doorbells %.0f, %.0f; "
 		       "CPU s %.2f, %.2f", t->here.calls / gib, t->there.calls / gib,
 		       t->here.doorbells / gib, t->there.doorbells / gib,
@@ -76,16 +134,18 @@ static void print_keys(const struct bench_report *r)
 {
 	const struct bench_test *t = r->tests;
 	double copy = median(t[0].value, r->runs), there = median(t[1].value, r->runs);
-	double gib = gib_of(r);
 	uint64_t rescued = 0;
+	double gib;
 	size_t i;
 
 	copy = copy < there ? copy : there;
 	for (i = 2; i < r->count; i++) {
 		t = &r->tests[i];
+		gib = gib_of(r, t);
 		rescued += t->here.rescued + t->there.rescued;
 		if (t->op == BENCH_ECHO) {
 			printf("%s_us %.2f\n", t->name, median(t->value, r->runs) / 1000);
+			printf("%s_p99_us %.2f\n", t->name, latency_part(t->rtt, 0.99) / 1000.0);
 			continue;
 		}
 		printf("%s_over_memcpy %.3f\n", t->name, median(t->value, r->runs) / copy);
@@ -99,8 +159,11 @@ static void print_keys(const struct bench_report *r)
 
 void bench_report_text(const struct bench_report *r)
 {
+	struct machine m;
 	size_t i;
 
+	machine_read(&m, "");
+	print_facts(r, &m);
 	for (i = 0; i < r->count; i++)
 		print_line(r, &r->tests[i]);
 	print_keys(r);
@@ -130,7 +193,8 @@ static void print_object(const struct bench_report *r, const struct bench_test *
 	if (t->op == BENCH_ECHO)
 		print_percentiles(t->rtt);
 	else
-		printf(",\"bytes\":%llu", (unsigned long long)(r->size * r->runs));
+		printf(",\"size\":%llu,\"bytes\":%llu", (unsigned long long)t->size,
+		       (unsigned long long)bench_test_bytes(t) * r->runs);
 #define BOTH(name, field) \
 	printf(",\"" name "\":[%llu,%llu]", (unsigned long long)t->here.field, \
 	       (unsigned long long)t->there.field)
@@ -145,8 +209,11 @@ static void print_object(const struct bench_report *r, const struct bench_test *
 
 void bench_report_json(const struct bench_report *r)
 {
+	struct machine m;
 	size_t i;
 
+	machine_read(&m, "");
+	print_facts_object(r, &m);
 	for (i = 0; i < r->count; i++)
 		print_object(r, &r->tests[i]);
 }

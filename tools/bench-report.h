@@ -14,15 +14,21 @@
 
 /**
  * struct bench_test - a line of the result
+ * @times: how often the size is moved in each run, each time answered; 0: once
+ * @size: bytes
+ * @loaded: while something else moves on the next channel
  * @value: of each run, MB/s, or, of round trips, the median of the run in ns
  * @rtt: of round trips: all of all runs; else NULL
  * @here, @there: sums over all runs
  */
 struct bench_test {
-	const char *name;
+	char name[40];
 	uint32_t op;
 	uint32_t way;
 	uint32_t flags;
+	uint32_t times;
+	uint64_t size;
+	bool loaded;
 	double value[BENCH_RUNS_MAX];
 	struct latency *rtt;
 	struct bench_result here, there;
@@ -30,18 +36,29 @@ struct bench_test {
 
 /**
  * struct bench_report - all of them
- * @size: bytes of each run
+ * @info: the link
+ * @channel: the first that was used
+ * @channels: how many share the work
+ * @tests: the first two are memcpy() here and there
  */
 struct bench_report {
+	const struct ivring_link_info *info;
+	unsigned int channel;
+	unsigned int channels;
 	unsigned int runs;
-	uint64_t size;
 	struct bench_test *tests;
 	size_t count;
 };
 
-/* For people: the last lines are "key value", of which "NAME_over_memcpy" is a ratio of medians. */
+/* Bytes that a run of it moves, in both directions. */
+uint64_t bench_test_bytes(const struct bench_test *t);
+
+/*
+ * For people: what was measured on, and all tests; the last lines are "key value", of which
+ * "NAME_over_memcpy" is a ratio of medians.
+ */
 void bench_report_text(const struct bench_report *r);
-/* An object for each test, one on a line. */
+/* An object of what was measured on, and one for each test, one on a line. */
 void bench_report_json(const struct bench_report *r);
 
 #endif /* IVRING_BENCH_REPORT_H */

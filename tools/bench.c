@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,17 @@ static int move_all(struct mover *m, const struct bench_request *rq, bool put)
 	return ret;
 }
 
+/* Until it fails: until the other side is gone, or this one is to end. */
+static int move_on(struct mover *m, const struct bench_request *rq, bool put)
+{
+	int ret;
+
+	do
+		ret = mover_move(m, put, rq->buffer);
+	while (!ret && !stop_signal);
+	return ret ?: -EINTR;
+}
+
 static int move_copy(const struct bench *b, const struct bench_request *rq)
 {
 	uint64_t done, n;
@@ -204,15 +216,69 @@ static int get_mark(struct mover *m)
 	return ret ? ret : mark == BENCH_MAGIC ? 0 : -EPROTO;
 }
 
+/* One direction of two at once */
+struct half {
+	pthread_t thread;
+	struct mover mover;
+	const struct bench_request *rq;
+	bool put;
+	int ret;
+};
+
+static void *half_moves(void *arg)
+{
+	struct half *h = arg;
+
+	h->ret = move_all(&h->mover, h->rq, h->put);
+	return NULL;
+}
+
+/* What comes in has the second half of the memory. */
+static int move_both(struct mover *m, const struct bench_request *rq)
+{
+	struct half in = { .mover = *m, .rq = rq }, out = { .mover = *m, .rq = rq, .put = true };
+	int ret;
+
+	in.mover.memory += rq->buffer;
+	in.mover.calls = 0;
+	ret = pthread_create(&in.thread, NULL, half_moves, &in);
+	if (ret)
+		return -ret;
+	half_moves(&out);
+	pthread_join(in.thread, NULL);
+	m->tx = out.mover.tx;
+	m->rx = in.mover.rx;
+	m->calls = out.mover.calls + in.mover.calls;
+	return out.ret ?: in.ret;
+}
+
+/* One direction, so often, and each time is answered. */
+static int move_times(struct mover *m, const struct bench_request *rq, bool put)
+{
+	uint32_t i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < rq->times; i++) {
+		ret = move_all(m, rq, put);
+		if (!ret)
+			ret = put ? get_mark(m) : put_mark(m);
+	}
+	return ret;
+}
+
 static int client_moves(struct mover *m, const struct bench_request *rq, uint32_t *rtt_ns)
 {
 	switch (rq->op) {
 	case BENCH_SEND:
-		return move_all(m, rq, true) ?: get_mark(m);
+		return rq->times ? move_times(m, rq, true) : move_all(m, rq, true) ?: get_mark(m);
 	case BENCH_RECEIVE:
-		return move_all(m, rq, false);
+		return rq->times ? move_times(m, rq, false) : move_all(m, rq, false);
 	case BENCH_ECHO:
 		return echo_client(m, rq, rtt_ns);
+	case BENCH_BOTH:
+		return move_both(m, rq) ?: get_mark(m);
+	case BENCH_LOAD:
+		return move_on(m, rq, true);
 	default:
 		return get_mark(m);
 	}
@@ -222,11 +288,15 @@ static int server_moves(struct mover *m, const struct bench_request *rq)
 {
 	switch (rq->op) {
 	case BENCH_SEND:
-		return move_all(m, rq, false) ?: put_mark(m);
+		return rq->times ? move_times(m, rq, false) : move_all(m, rq, false) ?: put_mark(m);
 	case BENCH_RECEIVE:
-		return move_all(m, rq, true);
+		return rq->times ? move_times(m, rq, true) : move_all(m, rq, true);
 	case BENCH_ECHO:
 		return echo_server(m, rq);
+	case BENCH_BOTH:
+		return move_both(m, rq) ?: put_mark(m);
+	case BENCH_LOAD:
+		return move_on(m, rq, false);
 	default:
 		return move_copy(m->bench, rq) ?: put_mark(m);
 	}
@@ -243,6 +313,8 @@ static int prepare(struct bench *b, const struct bench_request *rq, bool fill, s
 		pattern_fill(b->memory, rq->buffer, rq->bytes);
 	else
 		memset(b->memory, 0, rq->buffer);
+	if (rq->op == BENCH_BOTH)
+		memset(b->memory + rq->buffer, 0, rq->buffer);
 	return rq->way >= BENCH_FILE ? file_get(b, fill ? rq->buffer : 0, st) : 0;
 }
 
@@ -251,6 +323,8 @@ static uint64_t verify(const struct bench *b, const struct bench_request *rq)
 {
 	uint64_t size = min_u64(rq->buffer, rq->bytes);
 
+	if (rq->op == BENCH_BOTH)
+		return pattern_wrong(b->memory + rq->buffer, size, rq->bytes);
 	if (rq->way >= BENCH_FILE && pread(b->file, b->memory, size, 0) != (ssize_t)size)
 		return size;
 	return pattern_wrong(b->memory, size, rq->bytes);
@@ -287,13 +361,15 @@ int bench_run(struct bench *b, const struct bench_request *rq, struct bench_resu
 	if (ret)
 		goto out_close;
 	ret = mover_put(&m, rq, sizeof(*rq)) ?: mover_set(&m, rq) ?: get_mark(&m);
+	if (!ret && b->ready)
+		ret = b->ready(b);
 	if (!ret) {
 		count(b, here);
 		ret = put_mark(&m) ?: client_moves(&m, rq, rtt_ns);
 		count(b, here);
 		here->calls = m.calls;
 	}
-	if (!ret && rq->op == BENCH_RECEIVE)
+	if (!ret && (rq->op == BENCH_RECEIVE || rq->op == BENCH_BOTH))
 		here->bad = verify(b, rq);
 	ret = ret ?: mover_get(&m, there, sizeof(*there));
 	if (!ret && there->magic != BENCH_MAGIC)
@@ -307,13 +383,17 @@ out_close:
 
 static bool request_ok(const struct bench_request *rq)
 {
-	if (rq->magic != BENCH_MAGIC || rq->flags & ~BENCH_SLEEP || rq->reserved ||
-	    rq->reserved2 || rq->way < BENCH_CALLS || rq->way > BENCH_FILE_USER)
+	if (rq->magic != BENCH_MAGIC || rq->flags & ~BENCH_SLEEP || rq->reserved2 ||
+	    rq->times > BENCH_TIMES_MAX || rq->way < BENCH_CALLS || rq->way > BENCH_FILE_USER)
+		return false;
+	if (rq->times && rq->op != BENCH_SEND && rq->op != BENCH_RECEIVE)
 		return false;
 	if (rq->op == BENCH_ECHO)
 		return rq->way < BENCH_FILE && rq->bytes && rq->bytes <= BENCH_ECHO_MAX && rq->block &&
 		       rq->block <= BENCH_ROUNDS_MAX;
-	return rq->op >= BENCH_SEND && rq->op <= BENCH_COPY && rq->bytes &&
+	if ((rq->op == BENCH_BOTH || rq->op == BENCH_LOAD) && rq->way >= BENCH_FILE)
+		return false;
+	return rq->op >= BENCH_SEND && rq->op <= BENCH_LOAD && rq->bytes &&
 	       rq->bytes <= BENCH_BYTES_MAX && rq->block >= BENCH_BLOCK_MIN &&
 	       rq->block <= BENCH_BLOCK_MAX && rq->buffer >= BENCH_BLOCK_MIN &&
 	       rq->buffer <= BENCH_BUFFER_MAX && !(rq->buffer % BENCH_BLOCK_MIN);
@@ -349,8 +429,12 @@ int bench_serve(struct bench *b, struct status *st)
 		count(b, &r);
 		r.calls = m.calls;
 	}
-	if (!ret && rq.op == BENCH_SEND)
+	if (!ret && (rq.op == BENCH_SEND || rq.op == BENCH_BOTH))
 		r.bad = verify(b, &rq);
+	if (rq.op == BENCH_LOAD && (ret == -EPIPE || ret == -ECONNRESET)) {
+		ret = 0;
+		goto out_close;
+	}
 	ret = ret ?: mover_put(&m, &r, sizeof(r));
 	if (ret)
 		ret = mover_error(ret, st);

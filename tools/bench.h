@@ -23,6 +23,8 @@ enum bench_op {
 	BENCH_RECEIVE,		/* server to client */
 	BENCH_ECHO,		/* there and back */
 	BENCH_COPY,		/* memcpy() by the server, nothing through the ring */
+	BENCH_BOTH,		/* both directions at once, not of files */
+	BENCH_LOAD,		/* client to server, until the client goes away */
 };
 
 enum bench_way {
@@ -41,8 +43,8 @@ struct bench_request {
 	uint32_t op;
 	uint32_t way;
 	uint32_t flags;
-	uint32_t reserved;
-	uint64_t bytes;		/* in all; echo: in each message */
+	uint32_t times;		/* each way alone: so often, and each is answered; 0: once */
+	uint64_t bytes;		/* in all, each time; echo: in each message */
 	uint64_t block;		/* bytes of one call; echo: number of messages */
 	uint64_t buffer;	/* bytes of memory to copy from and to, over and over */
 	uint64_t reserved2;
@@ -67,6 +69,7 @@ struct bench_result {
 #define BENCH_BLOCK_MAX	(1ULL << 30)
 #define BENCH_ECHO_MAX	4096			/* bytes of a message */
 #define BENCH_ROUNDS_MAX 10000000
+#define BENCH_TIMES_MAX	100000
 
 struct bench {
 	unsigned int link;
@@ -75,6 +78,9 @@ struct bench {
 	uint8_t *memory;	/* @memory_size bytes, of this process */
 	size_t memory_size;
 	int file;		/* in memory, for the ways that move files; or -1 */
+	/* Of a client, when both sides are there, right before it begins: 0 or -errno */
+	int (*ready)(struct bench *b);
+	void *ready_arg;
 };
 
 /**

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench-many.h"
 #include "bench-report.h"
 #include "bench.h"
 #include "cmd.h"
@@ -14,7 +15,13 @@
 
 #define LATENCY_BYTES	64
 #define ROUNDS_WARM	100
-#define TESTS_MAX	20
+#define TESTS_MAX	320
+#define SIZE_MIN	4096
+/* What the sizes of a sweep grow by */
+#define SIZE_STEP	4
+/* Small ones are moved so often that a run has as many bytes. */
+#define SIZE_RUN	(16ULL << 20)
+#define SIZE_TIMES_MAX	1000
 
 static const char usage[] =
 "Usage: ivring bench [OPTION...] LINK\n"
@@ -33,6 +40,11 @@ static const char usage[] =
 "                       (indices in user space), file (from file to file in memory\n"
 "                       by the kernel), file-user (the same as push and pull do it)\n"
 "                       (all)\n"
+"      --channels N     share --size among N channels at once, from --channel on; with\n"
+"                       --serve, answer on as many (1)\n"
+"      --both           also both directions at once\n"
+"      --load           also round trips while the next channel is busy\n"
+"      --sizes A[..B]   also each size from A to B, in steps of 4, each time answered\n"
 "  -t, --timeout SEC    give up when nothing moves for SEC (30)\n"
 "      --json           one JSON object per line instead of text\n"
 "  -h, --help\n";
@@ -42,6 +54,10 @@ enum {
 	OPT_BUFFER,
 	OPT_BLOCK,
 	OPT_ROUNDS,
+	OPT_CHANNELS,
+	OPT_BOTH,
+	OPT_LOAD,
+	OPT_SIZES,
 	OPT_JSON,
 };
 
@@ -54,6 +70,10 @@ static const struct option longopts[] = {
 	{ "block", required_argument, NULL, OPT_BLOCK },
 	{ "rounds", required_argument, NULL, OPT_ROUNDS },
 	{ "way", required_argument, NULL, 'w' },
+	{ "channels", required_argument, NULL, OPT_CHANNELS },
+	{ "both", no_argument, NULL, OPT_BOTH },
+	{ "load", no_argument, NULL, OPT_LOAD },
+	{ "sizes", required_argument, NULL, OPT_SIZES },
 	{ "timeout", required_argument, NULL, 't' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
@@ -68,8 +88,9 @@ static const char * const way_names[] = {
 struct options {
 	struct bench bench;
 	const char *link;
-	bool serve, json;
-	unsigned int runs;
+	bool serve, json, both, load;
+	unsigned int runs, channels;
+	uint64_t size_from, size_to;	/* zero: no sweep */
 	uint64_t size, buffer, block, rounds;
 	unsigned int ways;		/* bits by enum bench_way */
 };
@@ -99,6 +120,18 @@ static bool parse_range(const char *text, uint64_t min, uint64_t max, uint64_t *
 static bool parse_bytes(const char *text, uint64_t min, uint64_t max, uint64_t *value)
 {
 	return parse_size(text, value) && *value >= min && *value <= max;
+}
+
+static bool parse_sizes(struct options *o, char *text)
+{
+	char *to = strstr(text, "..");
+
+	if (to) {
+		*to = '\0';
+		to += 2;
+	}
+	return parse_bytes(text, SIZE_MIN, BENCH_BYTES_MAX, &o->size_from) &&
+	       parse_bytes(to ? to : text, o->size_from, BENCH_BYTES_MAX, &o->size_to);
 }
 
 static bool apply_option(struct options *o, int opt)
@@ -133,6 +166,19 @@ static bool apply_option(struct options *o, int opt)
 		break;
 	case OPT_ROUNDS:
 		ok = parse_range(optarg, 1, BENCH_ROUNDS_MAX / BENCH_RUNS_MAX, &o->rounds);
+		break;
+	case OPT_CHANNELS:
+		ok = parse_range(optarg, 1, 32, &n);
+		o->channels = n;
+		break;
+	case OPT_BOTH:
+		o->both = true;
+		break;
+	case OPT_LOAD:
+		o->load = true;
+		break;
+	case OPT_SIZES:
+		ok = parse_sizes(o, optarg);
 		break;
 	case 'w':
 		ok = parse_ways(o, optarg);
@@ -229,28 +275,63 @@ static int run_echo(struct options *o, struct bench_test *t, unsigned int run, s
 	return ret;
 }
 
-static int run_test(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
+static int run_loaded(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
 {
 	struct bench_request rq = {
-		.magic = BENCH_MAGIC, .op = t->op, .way = t->way, .flags = t->flags,
-		.bytes = o->size, .block = o->block, .buffer = o->buffer,
+		.magic = BENCH_MAGIC, .op = BENCH_LOAD, .way = t->way,
+		.bytes = o->buffer, .block = o->block, .buffer = o->buffer,
 	};
+	struct bench next = o->bench;
+	pid_t load;
+	int ret;
+
+	next.channel++;
+	load = bench_load_start(&next, &rq, st);
+	if (load < 0)
+		return load;
+	ret = run_echo(o, t, run, st);
+	bench_load_stop(load);
+	return ret;
+}
+
+/* Memory for a small size need not be large; what is shared is shared evenly. */
+static struct bench_request request_of(const struct options *o, const struct bench_test *t)
+{
+	uint64_t whole = (t->size + BENCH_BLOCK_MIN - 1) / BENCH_BLOCK_MIN * BENCH_BLOCK_MIN;
+
+	return (struct bench_request) {
+		.magic = BENCH_MAGIC, .op = t->op, .way = t->way, .flags = t->flags,
+		.times = t->times, .bytes = t->size, .block = o->block,
+		.buffer = min_u64(o->buffer, whole),
+	};
+}
+
+static int run_test(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
+{
+	struct bench_request rq = request_of(o, t);
 	struct bench_result here, there;
 	int ret;
 
 	if (t->op == BENCH_ECHO)
-		return run_echo(o, t, run, st);
-	ret = bench_run(&o->bench, &rq, &here, &there, NULL, st);
+		return t->loaded ? run_loaded(o, t, run, st) : run_echo(o, t, run, st);
+	if (o->channels > 1 && t->op != BENCH_COPY) {
+		rq.bytes /= o->channels;
+		ret = bench_run_many(&o->bench, o->channels, &rq, &here, &there, st);
+	} else {
+		ret = bench_run(&o->bench, &rq, &here, &there, NULL, st);
+	}
 	if (ret)
 		return ret;
 	add_counts(&t->here, &here);
 	add_counts(&t->there, &there);
 	/* A copy that only the other side makes is timed there. */
-	t->value[run] = mbps(o->size, t->op == BENCH_COPY ? there.wall_ns : here.wall_ns);
+	t->value[run] = mbps(bench_test_bytes(t),
+			     t->op == BENCH_COPY ? there.wall_ns : here.wall_ns);
 	return 0;
 }
 
-static int run_copy_here(struct options *o, struct bench_test *t, unsigned int run, struct status *st)
+static int run_copy_here(struct options *o, struct bench_test *t, unsigned int run,
+			 struct status *st)
 {
 	struct bench_request rq = { .bytes = o->size, .buffer = o->buffer };
 	int64_t ns = bench_copy(&o->bench, &rq, st);
@@ -263,40 +344,95 @@ static int run_copy_here(struct options *o, struct bench_test *t, unsigned int r
 
 /* ---- the two forms ---- */
 
-static size_t make_tests(const struct options *o, struct bench_test *tests)
-{
-	static const struct {
-		const char *name;
-		uint32_t op, way, flags;
-	} all[] = {
-		{ "memcpy_here", BENCH_COPY, 0, 0 },
-		{ "memcpy_there", BENCH_COPY, BENCH_CALLS, 0 },
-		{ "send_calls", BENCH_SEND, BENCH_CALLS, 0 },
-		{ "receive_calls", BENCH_RECEIVE, BENCH_CALLS, 0 },
-		{ "send_spans", BENCH_SEND, BENCH_SPANS, 0 },
-		{ "receive_spans", BENCH_RECEIVE, BENCH_SPANS, 0 },
-		{ "send_user", BENCH_SEND, BENCH_USER, 0 },
-		{ "receive_user", BENCH_RECEIVE, BENCH_USER, 0 },
-		{ "send_file", BENCH_SEND, BENCH_FILE, 0 },
-		{ "receive_file", BENCH_RECEIVE, BENCH_FILE, 0 },
-		{ "send_file_user", BENCH_SEND, BENCH_FILE_USER, 0 },
-		{ "receive_file_user", BENCH_RECEIVE, BENCH_FILE_USER, 0 },
-		{ "rtt_calls", BENCH_ECHO, BENCH_CALLS, 0 },
-		{ "rtt_calls_sleep", BENCH_ECHO, BENCH_CALLS, BENCH_SLEEP },
-		{ "rtt_user", BENCH_ECHO, BENCH_USER, 0 },
-		{ "rtt_user_sleep", BENCH_ECHO, BENCH_USER, BENCH_SLEEP },
-	};
-	size_t i, count = 0;
+static const struct {
+	const char *name;
+	uint32_t op, way, flags;
+	bool loaded;
+} all_tests[] = {
+	{ "memcpy_here", BENCH_COPY, 0, 0, false },
+	{ "memcpy_there", BENCH_COPY, BENCH_CALLS, 0, false },
+	{ "send_calls", BENCH_SEND, BENCH_CALLS, 0, false },
+	{ "receive_calls", BENCH_RECEIVE, BENCH_CALLS, 0, false },
+	{ "send_spans", BENCH_SEND, BENCH_SPANS, 0, false },
+	{ "receive_spans", BENCH_RECEIVE, BENCH_SPANS, 0, false },
+	{ "send_user", BENCH_SEND, BENCH_USER, 0, false },
+	{ "receive_user", BENCH_RECEIVE, BENCH_USER, 0, false },
+	{ "send_file", BENCH_SEND, BENCH_FILE, 0, false },
+	{ "receive_file", BENCH_RECEIVE, BENCH_FILE, 0, false },
+	{ "send_file_user", BENCH_SEND, BENCH_FILE_USER, 0, false },
+	{ "receive_file_user", BENCH_RECEIVE, BENCH_FILE_USER, 0, false },
+	{ "both_calls", BENCH_BOTH, BENCH_CALLS, 0, false },
+	{ "both_spans", BENCH_BOTH, BENCH_SPANS, 0, false },
+	{ "both_user", BENCH_BOTH, BENCH_USER, 0, false },
+	{ "rtt_calls", BENCH_ECHO, BENCH_CALLS, 0, false },
+	{ "rtt_calls_sleep", BENCH_ECHO, BENCH_CALLS, BENCH_SLEEP, false },
+	{ "rtt_user", BENCH_ECHO, BENCH_USER, 0, false },
+	{ "rtt_user_sleep", BENCH_ECHO, BENCH_USER, BENCH_SLEEP, false },
+	{ "rtt_calls_load", BENCH_ECHO, BENCH_CALLS, 0, true },
+	{ "rtt_user_load", BENCH_ECHO, BENCH_USER, 0, true },
+};
 
-	for (i = 0; i < ARRAY_SIZE(all); i++) {
-		if (i > 1 && !(o->ways & 1U << all[i].way))
-			continue;
-		tests[count++] = (struct bench_test) {
-			.name = all[i].name, .op = all[i].op, .way = all[i].way,
-			.flags = all[i].flags,
-		};
+static bool is_asked_for(const struct options *o, size_t i)
+{
+	uint32_t op = all_tests[i].op;
+
+	/* memcpy() is what all others are held against. */
+	if (op == BENCH_COPY)
+		return true;
+	if ((all_tests[i].loaded && !o->load) || (op == BENCH_BOTH && !o->both))
+		return false;
+	return o->ways & 1U << all_tests[i].way;
+}
+
+static void name_size(struct bench_test *t, const char *name, uint64_t size)
+{
+	static const char units[] = "bkmgtp";
+	unsigned int unit = 0;
+
+	t->size = size;
+	for (; size && !(size % 1024) && unit < 5; unit++)
+		size /= 1024;
+	snprintf(t->name, sizeof(t->name), "%s_%llu%c", name, (unsigned long long)size,
+		 units[unit]);
+}
+
+static size_t add_sizes(const struct options *o, struct bench_test *tests, size_t count)
+{
+	uint64_t size;
+	size_t i;
+
+	for (size = o->size_from; size && size <= o->size_to; size *= SIZE_STEP) {
+		for (i = 0; i < ARRAY_SIZE(all_tests) && count < TESTS_MAX; i++) {
+			struct bench_test *t = &tests[count];
+
+			if (!is_asked_for(o, i) || (all_tests[i].op != BENCH_SEND &&
+						    all_tests[i].op != BENCH_RECEIVE))
+				continue;
+			*t = (struct bench_test) { .op = all_tests[i].op, .way = all_tests[i].way };
+			name_size(t, all_tests[i].name, size);
+			t->times = min_u64(size < SIZE_RUN ? SIZE_RUN / size : 1, SIZE_TIMES_MAX);
+			count++;
+		}
 	}
 	return count;
+}
+
+static size_t make_tests(const struct options *o, struct bench_test *tests)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < ARRAY_SIZE(all_tests); i++) {
+		if (!is_asked_for(o, i))
+			continue;
+		tests[count] = (struct bench_test) {
+			.op = all_tests[i].op, .way = all_tests[i].way,
+			.flags = all_tests[i].flags, .loaded = all_tests[i].loaded,
+			.size = o->size,
+		};
+		snprintf(tests[count].name, sizeof(tests->name), "%s", all_tests[i].name);
+		count++;
+	}
+	return add_sizes(o, tests, count);
 }
 
 static int run_all(struct options *o, struct bench_test *tests, size_t count, struct status *st)
@@ -339,7 +475,9 @@ static void free_tests(struct bench_test *tests, size_t count)
 
 static int client(struct options *o, const struct ivring_link_info *info, struct status *st)
 {
-	struct bench_report r = { .runs = o->runs, .size = o->size };
+	struct bench_report r = {
+		.info = info, .channel = o->bench.channel, .channels = o->channels, .runs = o->runs,
+	};
 	int ret;
 
 	r.tests = calloc(TESTS_MAX, sizeof(*r.tests));
@@ -347,42 +485,47 @@ static int client(struct options *o, const struct ivring_link_info *info, struct
 		return status_set(st, STATUS_NO_SPACE, "no memory");
 	r.count = make_tests(o, r.tests);
 	ret = run_all(o, r.tests, r.count, st);
-	if (!ret && o->json) {
-		bench_report_json(&r);
-	} else if (!ret) {
-		printf("ivring%u (%s), rings of %llu KiB, %s; %u runs of %llu MiB, median and "
-		       "range\n", info->link, info->label,
-		       (unsigned long long)info->ring_size >> 10,
-		       ivring_memory_type_name(info->memory_type), o->runs,
-		       (unsigned long long)o->size >> 20);
-		bench_report_text(&r);
-	}
+	if (!ret)
+		(o->json ? bench_report_json : bench_report_text)(&r);
 	free_tests(r.tests, r.count);
 	return ret;
 }
 
-static int server(struct options *o, struct status *st)
+static int serve_on(struct bench *b)
 {
+	struct status st;
 	int ret;
 
-	log_line("bench: answering on channel %u", o->bench.channel);
+	log_line("bench: answering on channel %u", b->channel);
 	/* Nothing is to be undone, whenever it is stopped. */
 	stop_set_idle(true);
 	for (;;) {
-		ret = bench_serve(&o->bench, st);
+		ret = bench_serve(b, &st);
 		/* A client that went away is its own affair. */
 		if (ret == -STATUS_PEER_GONE || ret == -STATUS_PROTOCOL || ret == -STATUS_TIMEOUT)
-			log_line("bench: a test was broken off: %s", st->text);
+			log_line("bench: a test was broken off: %s", st.text);
 		else if (ret)
-			return ret;
+			break;
 	}
+	complain("bench: channel %u: %s", b->channel, st.text);
+	return ret;
+}
+
+static int check_channels(const struct options *o, const struct ivring_link_info *info,
+			  struct status *st)
+{
+	unsigned int count = o->load && o->channels < 2 ? 2 : o->channels;
+
+	if (o->bench.channel + count <= info->channels)
+		return 0;
+	return status_set(st, STATUS_USAGE, "the link has channels 0 to %u", info->channels - 1);
 }
 
 int cmd_bench(int argc, char **argv)
 {
 	struct options o = {
 		.bench = { .channel = 2, .timeout_ms = 30000, .file = -1 },
-		.runs = 5, .size = 256 << 20, .buffer = 64 << 20, .block = 1 << 20,
+		.runs = 5, .channels = 1, .size = 256 << 20, .buffer = 64 << 20, .block = 1 << 20,
 		.rounds = 2000, .ways = ~0U,
 	};
 	struct ivring_link_info info;
@@ -393,16 +536,20 @@ int cmd_bench(int argc, char **argv)
 	if (ret)
 		return ret < 0 ? STATUS_OK : ret;
 	ret = ivring_link_find(o.link, &info, &st);
-	if (!ret && o.bench.channel >= info.channels)
-		ret = status_set(&st, STATUS_USAGE, "the link has channels 0 to %u",
-				 info.channels - 1);
+	if (!ret)
+		ret = check_channels(&o, &info, &st);
 	if (!ret) {
 		o.bench.link = info.link;
 		stop_install();
-		ret = o.serve ? server(&o, &st) : client(&o, &info, &st);
+		if (!o.serve)
+			ret = client(&o, &info, &st);
+		else
+			ret = bench_serve_more(&o.bench, o.channels, serve_on, &st);
 	}
-	bench_free(&o.bench);
-	if (ret)
+	if (!ret && o.serve)
+		ret = serve_on(&o.bench);
+	else if (ret)
 		complain("bench: %s", st.text);
+	bench_free(&o.bench);
 	return -ret;
 }

@@ -84,15 +84,10 @@ static void print_json(const struct advice *one)
 	puts("}");
 }
 
-static void json_machine(const struct machine *m, unsigned int links)
+static void print_machine(const struct machine *m, unsigned int links)
 {
-	printf("{\"type\":\"machine\",\"links\":%u,\"cpus\":%u,\"nodes\":%u,\"l1\":%llu,\"l2\":%llu,"
-	       "\"l3\":%llu", links, m->cpus, m->nodes, (unsigned long long)m->l1,
-	       (unsigned long long)m->l2, (unsigned long long)m->l3);
-	json_string("cpu", m->cpu);
-	json_string("kernel", m->kernel);
-	json_string("hypervisor", m->hypervisor);
-	json_string("product", m->product);
+	printf("{\"type\":\"machine\",\"links\":%u,", links);
+	machine_print_json(m);
 	puts("}");
 }
 
@@ -139,7 +134,7 @@ int cmd_tune(int argc, char **argv)
 		ret = STATUS_NO_LINK;
 	} else if (!ret) {
 		if (o.json)
-			json_machine(&m, links);
+			print_machine(&m, links);
 		else if (!links)
 			puts("There are no links, so this is about the machine alone.");
 		urgent = print_all(&o, &a);

@@ -32,6 +32,9 @@ struct machine {
 
 void machine_read(struct machine *m, const char *root);
 
+/* All of it as members of an object of JSON. */
+void machine_print_json(const struct machine *m);
+
 /* The first line of a file below @root, printable; false: there is none, and @text is empty. */
 bool machine_text(const char *root, char *text, size_t size, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
