@@ -185,6 +185,12 @@ else
 	skip "pictures" "no gnuplot"
 	ok "what is missing is said" grep -q 'gnuplot is not installed' "$dir/errors"
 fi
+rm -rf "$dir/twin"
+mkdir "$dir/twin" && cp "$dir"/{about,samples,settings} "$dir/twin"
+ok "a run agrees with itself" fails 0 ", 0 apart" "$here/compare" "$dir" "$dir/twin"
+sed -i 's/^bulk fast pull \(.*\) [0-9]*$/bulk fast pull \1 20000/' "$dir/twin/samples"
+ok "and not with one that differs" fails 1 "bulk/fast/pull" "$here/compare" "$dir" "$dir/twin"
+ok "but for those who take anything" fails 0 ", 0 apart" "$here/compare" "$dir" "$dir/twin" 500
 ok "a document of nothing is an error" fails 1 "nothing was measured" "$here/document" "$dir/nowhere" "$out"
 
 tap_end

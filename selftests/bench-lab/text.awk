@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # With data.awk: report.txt, report.json, what plot.gp draws (*.dat), and the parts that
-# the template of Documentation/benchmarks.rst asks for (rst/*).
+# the template of Documentation/benchmarks.rst asks for (rst/*), and ratios for "compare".
 
 function rule() {
 	print "===================  =========  =======  =========  =========  =======  =========" >to
@@ -242,6 +242,24 @@ function dat_rtt(	i) {
 	close(to)
 }
 
+# What two runs of the table must agree in: ratios, by name
+function ratios(	i, w, k, kinds, ways) {
+	to = dir "/ratios"
+	printf "" >to
+	split("bulk files", kinds, " ")
+	split("push pull", ways, " ")
+	for (k = 1; k <= 2; k++)
+		for (i = 1; i <= systems; i++)
+			for (w = 1; w <= 2; w++)
+				if (order[i] != "cp" && collect(kinds[k], order[i], ways[w]))
+					printf "%s/%s/%s %.4f\n", kinds[k], order[i], ways[w],
+					       ratio(kinds[k], order[i], "slower", ways[w]) >to
+	for (i = 1; i <= keys; i++)
+		if (key_name[i] ~ /_over_/)
+			print key_name[i], key[key_name[i]] >to
+	close(to)
+}
+
 # --- for programs -----------------------------------------------------------
 
 function quote(text) {
@@ -328,5 +346,6 @@ BEGIN {
 	dat("bulk")
 	dat("files")
 	dat_rtt()
+	ratios()
 	json()
 }
