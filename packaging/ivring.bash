@@ -71,7 +71,7 @@ _ivring_value()
 	--io) _ivring_words buffered direct drop-cache ;;
 	--sandbox) _ivring_words auto require off ;;
 	--audit) _ivring_words off syslog stderr both ;;
-	--root | -r | --manifest | --socket-dir) _ivring_local "$cur" ;;
+	--root | -r | --manifest | --socket-dir | --html) _ivring_local "$cur" ;;
 	--link | -l)
 		[ "$command" = agent ] || return
 		# shellcheck disable=SC2046

@@ -33,15 +33,27 @@ static double median(const double *values, unsigned int n)
 	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
-static double least(const double *values, unsigned int n, int sign)
+double bench_test_median(const struct bench_report *r, const struct bench_test *t)
 {
-	double best = values[0];
+	return median(t->value, r->runs);
+}
+
+double bench_test_least(const struct bench_report *r, const struct bench_test *t, int sign)
+{
+	double best = t->value[0];
 	unsigned int i;
 
-	for (i = 1; i < n; i++)
-		if (sign * values[i] < sign * best)
-			best = values[i];
+	for (i = 1; i < r->runs; i++)
+		if (sign * t->value[i] < sign * best)
+			best = t->value[i];
 	return best;
+}
+
+double bench_report_copy(const struct bench_report *r)
+{
+	double here = bench_test_median(r, &r->tests[0]), there = bench_test_median(r, &r->tests[1]);
+
+	return here < there ? here : there;
 }
 
 uint64_t bench_test_bytes(const struct bench_test *t)
@@ -49,19 +61,19 @@ uint64_t bench_test_bytes(const struct bench_test *t)
 	return t->size * (t->times ? t->times : 1) * (t->op == BENCH_BOTH ? 2 : 1);
 }
 
-static double gib_of(const struct bench_report *r, const struct bench_test *t)
+double bench_test_gib(const struct bench_report *r, const struct bench_test *t)
 {
 	return (double)bench_test_bytes(t) * r->runs / (1ULL << 30);
 }
 
-static bool is_transfer(const struct bench_test *t)
+bool bench_test_transfers(const struct bench_test *t)
 {
 	return t->op == BENCH_SEND || t->op == BENCH_RECEIVE || t->op == BENCH_BOTH;
 }
 
 /* ---- what it was measured on ---- */
 
-static uint64_t channel_number(const struct bench_report *r, const char *name)
+uint64_t bench_channel_number(const struct bench_report *r, const char *name)
 {
 	uint64_t value;
 
@@ -77,8 +89,8 @@ static void print_facts(const struct bench_report *r, const struct machine *m)
 	printf("ivring%u (%s), side %u: rings of %llu KiB, window %llu KiB, chunk %llu KiB, memory "
 	       "%s\n", info->link, info->label, info->side,
 	       (unsigned long long)info->ring_size >> 10,
-	       (unsigned long long)channel_number(r, "window") >> 10,
-	       (unsigned long long)channel_number(r, "chunk") >> 10,
+	       (unsigned long long)bench_channel_number(r, "window") >> 10,
+	       (unsigned long long)bench_channel_number(r, "chunk") >> 10,
 	       ivring_memory_type_name(info->memory_type));
 	printf("%s, %u CPUs, %u NUMA nodes, caches %llu, %llu and %llu KiB\n", m->cpu, m->cpus,
 	       m->nodes, (unsigned long long)m->l1 >> 10, (unsigned long long)m->l2 >> 10,
@@ -97,8 +109,8 @@ static void print_facts_object(const struct bench_report *r, const struct machin
 	printf(",\"side\":%u,\"channel\":%u,\"channels\":%u,\"ring_size\":%llu,\"window\":%llu,"
 	       "\"chunk\":%llu,\"memory_type\":\"%s\",\"runs\":%u,", info->side, r->channel,
 	       r->channels, (unsigned long long)info->ring_size,
-	       (unsigned long long)channel_number(r, "window"),
-	       (unsigned long long)channel_number(r, "chunk"),
+	       (unsigned long long)bench_channel_number(r, "window"),
+	       (unsigned long long)bench_channel_number(r, "chunk"),
 	       ivring_memory_type_name(info->memory_type), r->runs);
 	machine_print_json(m);
 	puts("}");
@@ -108,20 +120,20 @@ static void print_facts_object(const struct bench_report *r, const struct machin
 
 static void print_line(const struct bench_report *r, const struct bench_test *t)
 {
-	double gib = gib_of(r, t);
+	double gib = bench_test_gib(r, t);
 	size_t i;
 
 	if (t->op == BENCH_ECHO) {
-		printf("%-22s %8.1f us ", t->name, median(t->value, r->runs) / 1000);
+		printf("%-22s %8.1f us ", t->name, bench_test_median(r, t) / 1000);
 		for (i = 1; i < ARRAY_SIZE(percentiles); i++)
 			printf(" %s %.1f,", percentiles[i].name,
 			       latency_part(t->rtt, percentiles[i].part) / 1000.0);
 		printf(" max %.1f\n", t->rtt->max_ns / 1000.0);
 		return;
 	}
-	printf("%-22s %8.0f MB/s  %.0f..%.0f", t->name, median(t->value, r->runs),
-	       least(t->value, r->runs, 1), least(t->value, r->runs, -1));
-	if (is_transfer(t))
+	printf("%-22s %8.0f MB/s  %.0f..%.0f", t->name, bench_test_median(r, t),
+	       bench_test_least(r, t, 1), bench_test_least(r, t, -1));
+	if (bench_test_transfers(t))
 		printf("; per GiB, here and there: calls %.0f, %.0f; doorbells %.0f, %.0f; "
 		       "CPU s %.2f, %.2f", t->here.calls / gib, t->there.calls / gib,
 		       t->here.doorbells / gib, t->there.doorbells / gib,
@@ -132,23 +144,22 @@ static void print_line(const struct bench_report *r, const struct bench_test *t)
 /* ratio_of(NAME): its median against memcpy() in the slower place. */
 static void print_keys(const struct bench_report *r)
 {
-	const struct bench_test *t = r->tests;
-	double copy = median(t[0].value, r->runs), there = median(t[1].value, r->runs);
+	double copy = bench_report_copy(r);
+	const struct bench_test *t;
 	uint64_t rescued = 0;
 	double gib;
 	size_t i;
 
-	copy = copy < there ? copy : there;
 	for (i = 2; i < r->count; i++) {
 		t = &r->tests[i];
-		gib = gib_of(r, t);
+		gib = bench_test_gib(r, t);
 		rescued += t->here.rescued + t->there.rescued;
 		if (t->op == BENCH_ECHO) {
-			printf("%s_us %.2f\n", t->name, median(t->value, r->runs) / 1000);
+			printf("%s_us %.2f\n", t->name, bench_test_median(r, t) / 1000);
 			printf("%s_p99_us %.2f\n", t->name, latency_part(t->rtt, 0.99) / 1000.0);
 			continue;
 		}
-		printf("%s_over_memcpy %.3f\n", t->name, median(t->value, r->runs) / copy);
+		printf("%s_over_memcpy %.3f\n", t->name, bench_test_median(r, t) / copy);
 		printf("%s_doorbells_per_gib %.1f\n", t->name,
 		       (t->here.doorbells + t->there.doorbells) / gib);
 		printf("%s_calls_per_gib %.0f\n", t->name,

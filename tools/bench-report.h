@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "bench.h"
 #include "latency.h"
@@ -52,6 +53,16 @@ struct bench_report {
 
 /* Bytes that a run of it moves, in both directions. */
 uint64_t bench_test_bytes(const struct bench_test *t);
+/* The median of its runs, and the least of them, or, with a sign of -1, the most */
+double bench_test_median(const struct bench_report *r, const struct bench_test *t);
+double bench_test_least(const struct bench_report *r, const struct bench_test *t, int sign);
+/* GiB of all runs, and the rate of memcpy() in the slower place */
+double bench_test_gib(const struct bench_report *r, const struct bench_test *t);
+double bench_report_copy(const struct bench_report *r);
+/* Whether it has a rate that is through the ring */
+bool bench_test_transfers(const struct bench_test *t);
+/* What it was measured on; "window" and "chunk" of the first channel */
+uint64_t bench_channel_number(const struct bench_report *r, const char *name);
 
 /*
  * For people: what was measured on, and all tests; the last lines are "key value", of which
@@ -60,5 +71,7 @@ uint64_t bench_test_bytes(const struct bench_test *t);
 void bench_report_text(const struct bench_report *r);
 /* An object of what was measured on, and one for each test, one on a line. */
 void bench_report_json(const struct bench_report *r);
+/* A page that needs no other file. */
+void bench_report_html(FILE *out, const struct bench_report *r);
 
 #endif /* IVRING_BENCH_REPORT_H */

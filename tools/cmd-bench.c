@@ -46,6 +46,7 @@ static const char usage[] =
 "      --load           also round trips while the next channel is busy\n"
 "      --sizes A[..B]   also each size from A to B, in steps of 4, each time answered\n"
 "  -t, --timeout SEC    give up when nothing moves for SEC (30)\n"
+"      --html FILE      also a page with all of it, for people\n"
 "      --json           one JSON object per line instead of text\n"
 "  -h, --help\n";
 
@@ -58,6 +59,7 @@ enum {
 	OPT_BOTH,
 	OPT_LOAD,
 	OPT_SIZES,
+	OPT_HTML,
 	OPT_JSON,
 };
 
@@ -75,6 +77,7 @@ static const struct option longopts[] = {
 	{ "load", no_argument, NULL, OPT_LOAD },
 	{ "sizes", required_argument, NULL, OPT_SIZES },
 	{ "timeout", required_argument, NULL, 't' },
+	{ "html", required_argument, NULL, OPT_HTML },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
@@ -88,6 +91,7 @@ static const char * const way_names[] = {
 struct options {
 	struct bench bench;
 	const char *link;
+	const char *html;
 	bool serve, json, both, load;
 	unsigned int runs, channels;
 	uint64_t size_from, size_to;	/* zero: no sweep */
@@ -176,6 +180,9 @@ static bool apply_option(struct options *o, int opt)
 		break;
 	case OPT_LOAD:
 		o->load = true;
+		break;
+	case OPT_HTML:
+		o->html = optarg;
 		break;
 	case OPT_SIZES:
 		ok = parse_sizes(o, optarg);
@@ -473,6 +480,20 @@ static void free_tests(struct bench_test *tests, size_t count)
 	free(tests);
 }
 
+static int write_html(const char *path, const struct bench_report *r, struct status *st)
+{
+	FILE *f = fopen(path, "we");
+	bool failed;
+
+	if (!f)
+		return status_errno(st, STATUS_DEST, errno, "cannot write %s", path);
+	bench_report_html(f, r);
+	failed = ferror(f);
+	if (fclose(f) || failed)
+		return status_errno(st, STATUS_DEST, errno, "cannot write %s", path);
+	return 0;
+}
+
 static int client(struct options *o, const struct ivring_link_info *info, struct status *st)
 {
 	struct bench_report r = {
@@ -487,6 +508,8 @@ static int client(struct options *o, const struct ivring_link_info *info, struct
 	ret = run_all(o, r.tests, r.count, st);
 	if (!ret)
 		(o->json ? bench_report_json : bench_report_text)(&r);
+	if (!ret && o->html)
+		ret = write_html(o->html, &r, st);
 	free_tests(r.tests, r.count);
 	return ret;
 }

@@ -58,6 +58,14 @@ ok "both directions at once" bench --both
 ok "are told" said '^both_calls_over_memcpy [0-9.]+$'
 ok "round trips beside a load" bench --load
 ok "are told, too" said '^rtt_calls_load_us [0-9.]+$'
+ok "a page" bench --load --html "$dir/page.html"
+ok "with all tests, and no other file" eval '[ "$(grep -c "^<tr><th>\(send\|receive\|rtt\|memcpy\)" \
+	"$dir/page.html")" = 7 ] && ! grep -E "src=|<link|<script" "$dir/page.html"'
+if command -v xmllint >/dev/null; then
+	ok "it is HTML" eval '[ -z "$(xmllint --html --noout "$dir/page.html" 2>&1)" ]'
+fi
+ok "a page that cannot be written" fails 9 "cannot write" "$memrun" bench -w calls --runs 1 --size 1M \
+	--buffer 256K --rounds 50 --html "$dir/no/page" vm0
 ok "sizes" bench --sizes 4K..100K
 ok "each of them" eval 'said "^send_calls_4k " && said "^receive_calls_16k " && said "^send_calls_64k "'
 ok "and no other" eval '! said "_1k |_256k " >/dev/null'
