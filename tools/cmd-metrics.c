@@ -111,6 +111,8 @@ static int replace(const char *path, const char *page, size_t len)
 			tempfile_discard(&file);
 		else
 			ret = tempfile_rename(&file, slash ? slash + 1 : path, &old);
+		if (ret == -EISDIR)
+			tempfile_discard(&file);
 		if (old >= 0)
 			close(old);
 	}

@@ -165,6 +165,11 @@ static int open_list(struct mirror *m, struct status *st)
 	if (!ret && !(m->client.conv.features & PROTO_F_LISTED))
 		ret = status_set(st, STATUS_VERSION, "the agent on link %s cannot take changes one "
 				 "by one: update the ivring over there", m->link);
+	/* --max-delete is for all that differs, which a list does not know. */
+	m->listed.flags &= ~SYNC_F_REPLACE;
+	if (m->push.sync->flags & SYNC_F_DELETE && m->push.sync->max_delete == UINT64_MAX &&
+	    m->client.conv.features & PROTO_F_REPLACE)
+		m->listed.flags |= SYNC_F_REPLACE;
 	if (!ret)
 		ret = sync_push_ask(&push, &m->client.conv, st);
 	if (ret)

@@ -664,7 +664,7 @@ bool conv_is_gone(struct conv *c)
 
 int conv_start(struct conv *c, struct ivring_chan *ch, int timeout_ms, struct status *st)
 {
-	uint64_t arg[FRAME_ARGS] = { PROTO_VERSION_MIN, PROTO_VERSION, PROTO_F_LISTED };
+	uint64_t arg[FRAME_ARGS] = { PROTO_VERSION_MIN, PROTO_VERSION, PROTO_F_ALL };
 	int usual_ms = ch->timeout_ms;
 	struct frame f;
 	int ret;

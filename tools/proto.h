@@ -73,8 +73,10 @@
 #define PROTO_VERSION		3
 #define PROTO_VERSION_MIN	3
 
-/* What a side knows besides, and need not: a sync of a list (SYNC_F_LISTED). */
+/* What a side knows besides, and need not: SYNC_F_LISTED, SYNC_F_REPLACE. */
 #define PROTO_F_LISTED		(1U << 0)
+#define PROTO_F_REPLACE		(1U << 1)
+#define PROTO_F_ALL		((1U << 2) - 1)
 
 /* Hashing a hole takes time, which a short frame must not cost without bound. */
 #define PROTO_HOLE_MAX		(1ULL << 30)

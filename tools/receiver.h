@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of the receiving end share: recv.c, recv-file.c, recv-node.c. */
+/* What the parts of the receiving end share: recv.c, recv-*.c. */
 #ifndef IVRING_RECEIVER_H
 #define IVRING_RECEIVER_H
 
@@ -63,6 +63,15 @@ int recv_leave(struct receiver *r, struct status *st);
 int recv_link(struct receiver *r, struct status *why);
 int recv_node(struct receiver *r, struct status *why);
 
+/*
+ * What is in the way of the entry: recv-way.c. A directory is, for anything else: whether it
+ * may go, and it goes with all that is in it, if anything. For a directory, anything else is:
+ * a directory's fd, made or found, or -1 with @why.
+ */
+int recv_way_check(struct receiver *r, int dirfd, struct status *why);
+int recv_way_clear(struct receiver *r, int dirfd, struct status *why);
+int recv_way_dir(struct receiver *r, int dirfd, bool *fresh, struct status *why);
+
 /* One may have to be allowed to write to a directory, whose time is to stay. */
 void recv_dir_open(int fd, struct stat *stat);
 void recv_dir_restore(int fd, const struct stat *stat);
@@ -124,6 +133,13 @@ bool sync_in_tree(const struct receiver *r);
 int sync_delete(struct receiver *r, struct status *st);
 /* The same of one path, whatever was asked. */
 int sync_remove(struct receiver *r, const char *path, struct status *st);
+/*
+ * What is in the directory @name, which r->path is the path of: may all of it go? All of it
+ * goes, if it may. The sender hears of that by sync_tell_cleared(), when it listens.
+ */
+int sync_check_clear(struct receiver *r, int dirfd, const char *name, struct status *why);
+int sync_clear(struct receiver *r, int dirfd, const char *name, struct status *why);
+int sync_tell_cleared(struct receiver *r, struct status *st);
 void sync_free_deleter(struct receiver *r);
 
 /* Of a list: what is not there any more, or has another name. */

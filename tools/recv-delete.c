@@ -18,6 +18,8 @@
 
 /* Names that go between two looks at the peer */
 #define LOOK_AFTER	1024
+/* What is told at the end of what went before: so much of it. */
+#define TOLD_MAX	(1U << 20)
 
 struct batch {
 	char names[SYNC_BATCH_SIZE];
@@ -34,6 +36,13 @@ struct deleter {
 	unsigned int unseen;		/* names since the last look at the peer */
 	char path[PATH_MAX];		/* of the walk, beneath the top */
 	char gone[PATH_MAX];		/* what went last, with all in it */
+	/* A directory that is in the way: all that is in it goes, or nothing does. */
+	bool clearing;
+	bool checking;
+	uint64_t count;			/* of what would go */
+	char stays[PATH_MAX];		/* what may not */
+	char *told;			/* paths of what went, each with a NUL behind it */
+	size_t told_len;
 };
 
 static bool dry(const struct deleter *d)
@@ -41,11 +50,30 @@ static bool dry(const struct deleter *d)
 	return d->r->flags & REQUEST_F_DRY_RUN;
 }
 
+/* The sender does not listen now. */
+static void tell_later(struct deleter *d, const char *path)
+{
+	size_t size = strlen(path) + 1;
+
+	if (!d->told)
+		d->told = malloc(TOLD_MAX);
+	if (!d->told || d->told_len + size > TOLD_MAX)
+		return;
+	memcpy(d->told + d->told_len, path, size);
+	d->told_len += size;
+}
+
+static int put_deleted(struct receiver *r, const char *path, struct status *st)
+{
+	uint64_t arg[FRAME_ARGS] = { payload_check(path, strlen(path)) };
+
+	return conv_put(r->c, FRAME_DELETED, arg, path, strlen(path), st);
+}
+
 /* Whether it may go; counted and told, then. */
 static int tell_deleted(struct deleter *d, const char *path, bool *go, struct status *st)
 {
 	struct receiver *r = d->r;
-	uint64_t arg[FRAME_ARGS] = { payload_check(path, strlen(path)) };
 
 	*go = r->asks->deleted < r->sync->max_delete;
 	if (!*go) {
@@ -55,8 +83,12 @@ static int tell_deleted(struct deleter *d, const char *path, bool *go, struct st
 	r->asks->deleted++;
 	watcher_item(r->watcher, SYNC_DELETED, path);
 	/* Whoever sends a list does not listen now. */
-	return (r->sync->flags & (SYNC_F_ITEMIZE | SYNC_F_LISTED)) == SYNC_F_ITEMIZE ?
-	       conv_put(r->c, FRAME_DELETED, arg, path, strlen(path), st) : 0;
+	if ((r->sync->flags & (SYNC_F_ITEMIZE | SYNC_F_LISTED)) != SYNC_F_ITEMIZE)
+		return 0;
+	if (!d->clearing)
+		return put_deleted(r, path, st);
+	tell_later(d, path);
+	return 0;
 }
 
 static int delete_failed(struct deleter *d, const char *path, int err, struct status *st)
@@ -64,6 +96,10 @@ static int delete_failed(struct deleter *d, const char *path, int err, struct st
 	struct receiver *r = d->r;
 	struct status why;
 
+	/* That is why something else cannot have its place. */
+	if (d->clearing)
+		return status_set(st, STATUS_DEST, "a directory is in its way, and %s cannot be "
+				  "deleted: %s", printable_cut(path), strerror(err));
 	r->path_len = 0;
 	snprintf(r->path, sizeof(r->path), "%s", path);
 	r->path_len = strlen(r->path);
@@ -78,6 +114,11 @@ static int remove_one(struct deleter *d, int dirfd, const char *name, const char
 	bool go;
 	int ret;
 
+	if (d->checking) {
+		d->count++;
+		d->full = d->count > d->r->sync->max_delete - d->r->asks->deleted;
+		return 0;
+	}
 	ret = tell_deleted(d, path, &go, st);
 	if (ret || !go || dry(d))
 		return ret;
@@ -94,6 +135,15 @@ static int remove_one(struct deleter *d, int dirfd, const char *name, const char
 
 static int remove_any(struct deleter *d, int dirfd, const char *name, char path[PATH_MAX],
 		      bool *kept, struct status *st);
+
+/* A backup of what is in the way would be in the way. */
+static bool protects(const struct deleter *d, const char *path, const char *name, bool is_dir)
+{
+	const struct sync *sync = d->r->sync;
+
+	return sync_protects(sync, path, name, is_dir) ||
+	       (d->clearing && sync->flags & SYNC_F_BACKUP && !is_dir);
+}
 
 /* A tree of any size goes without a word: is there still somebody who wants that? */
 static int look_at_peer(struct deleter *d, struct status *st)
@@ -151,8 +201,10 @@ static int remove_any(struct deleter *d, int dirfd, const char *name, char path[
 
 	if (fstatat(dirfd, name, &stat, AT_SYMLINK_NOFOLLOW))
 		return 0;
-	if (sync_protects(d->r->sync, path, name, S_ISDIR(stat.st_mode))) {
+	if (protects(d, path, name, S_ISDIR(stat.st_mode))) {
 		*kept = true;
+		if (d->checking && !*d->stays)
+			strcpy(d->stays, path);
 		return 0;
 	}
 	if (!S_ISDIR(stat.st_mode))
@@ -306,6 +358,12 @@ static int walk(struct deleter *d, int fd, struct status *st)
 	return ret;
 }
 
+static int too_many(const struct receiver *r, struct status *why)
+{
+	return status_set(why, STATUS_MAX_DELETE, "more is to be deleted than --max-delete allows "
+			  "(%llu)", (unsigned long long)r->sync->max_delete);
+}
+
 static int delete_in(struct deleter *d, struct status *st)
 {
 	struct recv_sync *y = d->r->asks;
@@ -326,8 +384,7 @@ static int delete_in(struct deleter *d, struct status *st)
 		return ret;
 	snprintf(d->r->path, sizeof(d->r->path), "%s", y->tree);
 	d->r->path_len = strlen(d->r->path);
-	status_set(&why, STATUS_MAX_DELETE, "more is to be deleted than --max-delete allows (%llu)",
-		   (unsigned long long)d->r->sync->max_delete);
+	too_many(d->r, &why);
 	return recv_failed(d->r, &why, st);
 }
 
@@ -350,22 +407,93 @@ int sync_delete(struct receiver *r, struct status *st)
 	return ret;
 }
 
+static struct deleter *get_deleter(struct receiver *r)
+{
+	struct deleter *d = r->asks->deleter;
+
+	if (!d)
+		d = r->asks->deleter = calloc(1, sizeof(*d));
+	if (!d)
+		return NULL;
+	d->r = r;
+	d->full = d->clearing = d->checking = false;
+	d->gone[0] = '\0';
+	return d;
+}
+
+/* What is in a directory. *@kept: not all of it went, or may go. */
+static int clear(struct receiver *r, int dirfd, const char *name, bool checking, bool *kept,
+		 struct status *why)
+{
+	struct deleter *d = get_deleter(r);
+	char path[PATH_MAX];
+	int fd;
+
+	*kept = false;
+	if (!d)
+		return status_set(why, STATUS_FAIL, "out of memory");
+	d->clearing = true;
+	d->checking = checking;
+	d->count = 0;
+	d->stays[0] = '\0';
+	strcpy(path, r->path);
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? delete_failed(d, path, errno, why) :
+	       remove_content(d, fd, path, kept, why);
+}
+
+int sync_check_clear(struct receiver *r, int dirfd, const char *name, struct status *why)
+{
+	const struct deleter *d;
+	bool kept;
+	int ret = clear(r, dirfd, name, true, &kept, why);
+
+	d = r->asks->deleter;
+	if (ret || !kept)
+		return ret;
+	if (*d->stays)
+		return status_set(why, STATUS_DEST, "a directory is in its way, and what is in it is "
+				  "kept by --backup, --exclude or its name: %s",
+				  printable_cut(d->stays));
+	if (d->full)
+		return too_many(r, why);
+	return status_set(why, STATUS_DEST, "a directory is in its way, and in it are paths too long "
+			  "to be deleted");
+}
+
+int sync_clear(struct receiver *r, int dirfd, const char *name, struct status *why)
+{
+	bool kept;
+	int ret = sync_check_clear(r, dirfd, name, why);
+
+	/* Whatever came meanwhile stays, and the directory with it. */
+	return ret ? ret : clear(r, dirfd, name, false, &kept, why);
+}
+
+int sync_tell_cleared(struct receiver *r, struct status *st)
+{
+	struct deleter *d = r->asks->deleter;
+	size_t at;
+	int ret = 0;
+
+	for (at = 0; d && !ret && at < d->told_len; at += strlen(d->told + at) + 1)
+		ret = put_deleted(r, d->told + at, st);
+	if (d)
+		d->told_len = 0;
+	return ret;
+}
+
 int sync_remove(struct receiver *r, const char *path, struct status *st)
 {
-	struct recv_sync *y = r->asks;
+	struct deleter *d = get_deleter(r);
 	char name[PATH_MAX];
 	size_t len = r->path_len;
 	int ret;
 
-	if (!y->deleter)
-		y->deleter = calloc(1, sizeof(*y->deleter));
-	if (!y->deleter)
+	if (!d)
 		return status_set(st, STATUS_FAIL, "out of memory");
 	memcpy(name, r->path, len + 1);
-	y->deleter->r = r;
-	y->deleter->full = false;
-	y->deleter->gone[0] = '\0';
-	ret = remove_path(y->deleter, path, st);
+	ret = remove_path(d, path, st);
 	memcpy(r->path, name, len + 1);
 	r->path_len = len;
 	return ret;
@@ -373,6 +501,8 @@ int sync_remove(struct receiver *r, const char *path, struct status *st)
 
 void sync_free_deleter(struct receiver *r)
 {
+	if (r->asks->deleter)
+		free(r->asks->deleter->told);
 	free(r->asks->deleter);
 	r->asks->deleter = NULL;
 }

@@ -147,8 +147,6 @@ int recv_name_failed(struct receiver *r, int err, struct status *st)
 {
 	if (err == ENOSPC || err == EDQUOT)
 		return recv_write_failed(r, err, st);
-	if (err == EISDIR)
-		return status_set(st, STATUS_DEST, "the destination is a directory: %s", r->e.name);
 	if (err == EEXIST)
 		return status_set(st, STATUS_DEST, "the destination is not a regular file");
 	return status_errno(st, STATUS_DEST, err, "cannot give the file its name");
@@ -163,6 +161,19 @@ static int finish_complete(struct receiver *r, struct status *st)
 		ret = recv_write_failed(r, errno, st);
 	tempfile_discard(&r->temp);
 	return ret;
+}
+
+/* A directory may have to make way: now that all has arrived, so that not both are lost. */
+static int give_name(struct receiver *r, struct status *st)
+{
+	int ret = tempfile_rename(&r->temp, r->e.name, &r->replaced);
+
+	if (ret == -EISDIR) {
+		if (recv_way_clear(r, recv_dir_now(r)->fd, st))
+			return -st->code;
+		ret = tempfile_rename(&r->temp, r->e.name, &r->replaced);
+	}
+	return ret ? recv_name_failed(r, -ret, st) : 0;
 }
 
 /* Mode, time and whatever else the file is to have before it gets its name. */
@@ -186,10 +197,8 @@ static int finish_file(struct receiver *r, struct status *st)
 			close(file);
 		return -st->code;
 	}
-	ret = tempfile_rename(&r->temp, r->e.name, &r->replaced);
-	if (ret)
-		ret = recv_name_failed(r, -ret, st);
-	else if (r->flags & REQUEST_F_SYNC_FILE && (!r->depth || r->sync))
+	ret = give_name(r, st);
+	if (!ret && r->flags & REQUEST_F_SYNC_FILE && (!r->depth || r->sync))
 		ret = recv_sync_directory(recv_dir_now(r)->fd, file, st);
 	if (file >= 0)
 		close(file);

@@ -32,6 +32,21 @@ static bool is_asked_for(const struct receiver *r, const char *path)
 	return recv_is_asked(r, name);
 }
 
+/* What has a temporary name gets its own, in place of what has that, or goes. */
+static int give_name(struct receiver *r, int here, const char *temp, struct status *why)
+{
+	int ret;
+
+	if (!renameat(here, temp, here, r->e.name))
+		return 0;
+	ret = errno == EISDIR ? recv_way_clear(r, here, why) : recv_name_failed(r, errno, why);
+	if (!ret && renameat(here, temp, here, r->e.name))
+		ret = recv_name_failed(r, errno, why);
+	if (ret)
+		unlinkat(here, temp, 0);
+	return ret;
+}
+
 int recv_link(struct receiver *r, struct status *why)
 {
 	char dir[PATH_MAX], temp[TEMPFILE_NAME_SIZE];
@@ -60,11 +75,8 @@ int recv_link(struct receiver *r, struct status *why)
 			if (errno == EEXIST)
 				continue;
 			ret = status_errno(why, STATUS_DEST, errno, "cannot make the link");
-		} else if (renameat(here, temp, here, r->e.name)) {
-			ret = recv_name_failed(r, errno, why);
-			unlinkat(here, temp, 0);
 		} else {
-			ret = 0;
+			ret = give_name(r, here, temp, why);
 		}
 	}
 	close(parent);
@@ -85,12 +97,9 @@ int recv_node(struct receiver *r, struct status *why)
 	uint32_t wish = S_ISFIFO(r->e.mode) ? KEEP_SPECIALS : S_ISLNK(r->e.mode) ? 0 : KEEP_DEVICES;
 	int here = recv_dir_now(r)->fd, tries, ret;
 	char temp[TEMPFILE_NAME_SIZE];
-	struct stat old;
 
 	if (wish & ~r->keep)
 		return status_set(why, STATUS_REFUSED, "nobody asked for devices or fifos");
-	if (!fstatat(here, r->e.name, &old, AT_SYMLINK_NOFOLLOW) && S_ISDIR(old.st_mode))
-		return recv_name_failed(r, EISDIR, why);
 	for (tries = 0; tries < TEMPFILE_TRIES; tries++) {
 		if (tempfile_make_name(temp))
 			continue;
@@ -100,34 +109,10 @@ int recv_node(struct receiver *r, struct status *why)
 			return status_errno(why, STATUS_DEST, errno, "cannot be made");
 	}
 	ret = attr_apply_at(here, temp, &r->e, r->keep, r->o->umask, why);
-	if (!ret && renameat(here, temp, here, r->e.name))
-		ret = recv_name_failed(r, errno, why);
-	if (ret)
-		unlinkat(here, temp, 0);
+	if (!ret)
+		return give_name(r, here, temp, why);
+	unlinkat(here, temp, 0);
 	return ret;
-}
-
-/* A directory's fd, made or found. */
-static int make_dir(int parent, const char *name, bool *fresh)
-{
-	struct stat old;
-	int tries, fd;
-
-	for (tries = 0; tries < 2; tries++) {
-		*fresh = !mkdirat(parent, name, 0700);
-		if (!*fresh && errno != EEXIST)
-			return -errno;
-		fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 && errno == EACCES)
-			fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		/* A link in the way is replaced, as one in the way of a file is. */
-		if (fstatat(parent, name, &old, AT_SYMLINK_NOFOLLOW) || !S_ISLNK(old.st_mode) ||
-		    unlinkat(parent, name, 0))
-			return -ENOTDIR;
-	}
-	return -ENOTDIR;
 }
 
 void recv_dir_open(int fd, struct stat *stat)
@@ -192,11 +177,11 @@ static int open_dir(struct receiver *r, int parent, struct recv_level *level, st
 		if (fd < 0)
 			fd = fcntl(parent, F_DUPFD_CLOEXEC, 0);
 	} else {
-		fd = make_dir(parent, r->e.name, &level->fresh);
+		fd = recv_way_dir(r, parent, &level->fresh, why);
 	}
 	if (fd < 0)
-		return fd == -ENOSPC || fd == -EDQUOT ? recv_write_failed(r, -fd, why) :
-		       status_errno(why, STATUS_DEST, -fd, "cannot make the directory");
+		return why->code ? -why->code :
+		       status_errno(why, STATUS_DEST, errno, "cannot open the directory");
 	if (level->fresh)
 		tempfile_dir_inherit(&level->dir, above, fd);
 	else

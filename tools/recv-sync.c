@@ -267,11 +267,8 @@ static int question_file(struct receiver *r, struct status *st)
 		status_set(&why, STATUS_DEST, "its directory could not be made");
 		return refuse(r, &why, st);
 	}
-	if (there && S_ISDIR(stat.st_mode)) {
-		status_set(&why, STATUS_DEST, "the destination is a directory: %s",
-			   printable_cut(r->e.name));
+	if (there && S_ISDIR(stat.st_mode) && recv_way_check(r, dir_now(r), &why))
 		return refuse(r, &why, st);
-	}
 	if (there) {
 		ret = compare_file(r, &stat, &item, st);
 		if (ret)
@@ -291,9 +288,8 @@ static int question_dir(struct receiver *r, size_t path_len, struct status *st)
 	struct stat stat;
 	int ret;
 
-	/* Of all that may be in the way, only a link is replaced. */
 	if (look(r, &stat))
-		item = S_ISLNK(stat.st_mode) ? SYNC_KIND : 0;
+		item = S_ISDIR(stat.st_mode) ? 0 : SYNC_KIND;
 	ret = item ? count_change(r, st) : 0;
 	if (ret)
 		return ret;
@@ -346,6 +342,8 @@ static int question_other(struct receiver *r, struct status *st)
 		return link ? answer(r, 0, WANT_NOTHING, st) : unchanged(r, &stat, st);
 	item = !there ? SYNC_NEW : (stat.st_mode & S_IFMT) == (r->e.mode & S_IFMT) ? SYNC_CONTENT :
 	       SYNC_KIND;
+	if (there && S_ISDIR(stat.st_mode) && recv_way_check(r, dir_now(r), &why))
+		return refuse(r, &why, st);
 	ret = count_change(r, st);
 	if (ret || r->flags & REQUEST_F_DRY_RUN)
 		return ret ? ret : answer(r, item, WANT_NOTHING, st);

@@ -249,7 +249,7 @@ bool recv_is_fatal(const struct receiver *r, int code)
 		return true;
 	return code != STATUS_IO && code != STATUS_DEST && code != STATUS_CONTENT &&
 	       code != STATUS_REFUSED && code != STATUS_SOURCE && code != STATUS_CHANGED &&
-	       code != STATUS_FAIL;
+	       code != STATUS_FAIL && code != STATUS_MAX_DELETE;
 }
 
 int recv_skip(struct receiver *r, const struct frame *f, struct status *st)
@@ -379,6 +379,8 @@ static int recv_done(struct receiver *r, const struct frame *f, struct status *s
 	if (r->sync)
 		sync_leave(r);
 	ret = repair_all(r, st);
+	if (!ret && r->sync)
+		ret = sync_tell_cleared(r, st);
 	if (!ret && r->sync && r->sync->flags & SYNC_F_DELETE && !(r->sync->flags & SYNC_F_LISTED))
 		ret = sync_delete(r, st);
 	if (ret)

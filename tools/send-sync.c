@@ -243,7 +243,7 @@ static bool is_absent(struct send_sync *y, const char *path)
 		y->dirfd = path_open_within(y->top, y->dir, O_PATH | O_DIRECTORY);
 	}
 	if (y->dirfd < 0)
-		return y->dirfd == -ENOENT || y->dirfd == -ENOTDIR;
+		return y->dirfd == -ENOENT || y->dirfd == -ENOTDIR || y->dirfd == -ELOOP;
 	return *base && strcmp(base, ".") && strcmp(base, "..") &&
 	       fstatat(y->dirfd, base, &stat, AT_SYMLINK_NOFOLLOW) && errno == ENOENT;
 }

@@ -15,7 +15,8 @@
 #define SYNC_F_ITEMIZE		(1U << 3)	/* the sender wants to hear of each change */
 #define SYNC_F_WHOLE		(1U << 4)	/* no deltas */
 #define SYNC_F_LISTED		(1U << 5)	/* what comes is all there is to look at */
-#define SYNC_F_ALL		((1U << 6) - 1)
+#define SYNC_F_REPLACE		(1U << 6)	/* of a list: SYNC_F_DELETE is for what is in the way, too */
+#define SYNC_F_ALL		((1U << 7) - 1)
 
 #define SYNC_SUFFIX_MAX		63
 

@@ -346,7 +346,8 @@ int tempfile_rename(struct tempfile *t, const char *final_name, int *replaced)
 	} else if (!ret) {
 		ret = replace(t, final_name, replaced);
 	}
-	tempfile_discard(t);
+	if (ret != -EISDIR)
+		tempfile_discard(t);
 	return ret;
 }
 

@@ -49,8 +49,9 @@ int tempfile_create_named(struct tempfile *t, int dirfd);
 int tempfile_open_partial(struct tempfile *t, const struct tempfile_dir *dir,
 			  const char *final_name);
 /*
- * Closes the file in any case; on failure it is removed as well. What had the name
- * before is replaced, if it is a regular file or a link: else -EISDIR or -EEXIST.
+ * Closes the file in any case but -EISDIR; on failure it is removed as well. What had the
+ * name before is replaced, if it is a regular file or a link: else -EISDIR, after which one
+ * may make way and try again, or -EEXIST.
  * It stays open as *@replaced, so that the caller decides when the file system
  * takes its space back, which may take long. Where there was nothing, that is -1.
  */

@@ -53,7 +53,7 @@ mkfifo /tmp/fifo
 ok "a fifo as source" code_is $NOT_REGULAR "$IVRING" push /tmp/fifo vm0:x
 ok "a device as source" code_is $NOT_REGULAR "$IVRING" push /dev/null vm0:x
 ok "a directory to standard output" code_is $NOT_REGULAR "$IVRING" cat vm0:.
-guest mkdir -p "$PAIR_GUEST_ROOT/dir/small"
+guest mkdir -p "$PAIR_GUEST_ROOT/dir/small/full"
 ok "directory where a file is meant" code_is $DEST "$IVRING" push /tmp/small vm0:dir
 ok "missing directory" code_is $DEST "$IVRING" push /tmp/small vm0:no/such/x
 ok "missing directory here" code_is $DEST "$IVRING" pull vm0:works /tmp/no/such/x

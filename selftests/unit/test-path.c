@@ -234,8 +234,10 @@ static void test_tempfile(int (*create)(struct tempfile *t, int dirfd), const ch
 	unlinkat(root.fd, name, 0);
 	ok(!create(&t, root.fd) && rename_to(&t, "none/such", -ENOENT) && !count_temps(),
 	   "is gone when it cannot have the name");
-	ok(!create(&t, root.fd) && rename_to(&t, "sub", -EISDIR) && !create(&t, root.fd) &&
-	   rename_to(&t, "fifo", -EEXIST) && !count_temps(), "replaces files and links only");
+	ok(!create(&t, root.fd) && rename_to(&t, "sub", -EISDIR) && rename_to(&t, "other", 0) &&
+	   !unlinkat(root.fd, "other", 0), "does not replace a directory, and may have another name");
+	ok(!create(&t, root.fd) && rename_to(&t, "fifo", -EEXIST) && !count_temps(),
+	   "replaces files and links only");
 	ok(!create(&t, root.fd), "another one");
 	strcpy(first, t.name);
 	tempfile_collect(root.fd);

@@ -195,7 +195,7 @@ static void test_tree(void)
 	ok(!pair_end(), "the conversation was in order");
 	/* A file that fails is told of while the sender waits for what there is of the next. */
 	clean();
-	if (!run("mkdir -p root/t/a"))
+	if (!run("mkdir -p root/t/a/x"))
 		exit(1);
 	begin();
 	ok(push("src/t", "") == STATUS_DEST && pair.failures == 1 && run("cmp src/t/z root/t/z"),

@@ -374,6 +374,18 @@ obstacle()
 }
 ok "something that cannot be replaced" obstacle
 
+# A round is no wish to delete what the source never had, unless one wishes so.
+in_the_way()
+{
+	clean && watch_ && mkdir far/src/a far/src/b && echo x >far/src/b/x && echo x >far/src/c && echo a >src/a &&
+		mkdir src/c && echo in >src/c/in && until_ cmp src/a far/src/a && until_ cmp src/c/in far/src/c/in &&
+		echo b >src/b && until_ grep -q '"type":"error","code":9,.*src/b: a directory' said && [ -e far/src/b/x ] &&
+		kill -TERM "$pid" && wait "$pid"
+	pid=
+	clean && watch_ --delete && mkdir -p far/src/b/deep && echo x >far/src/b/deep/x && echo b >src/b && until_ same && end_
+}
+ok "a directory in the way" in_the_way
+
 slashed()
 {
 	clean && "$memrun" watch --for 1 src/ vm0:new >said && is "" diff -r src far/new &&
