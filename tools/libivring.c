@@ -315,6 +315,17 @@ int ivring_chan_connect(struct ivring_chan *ch, int timeout_ms)
 	}
 }
 
+/* Whether more than @*heard bytes have come that nobody has read yet: so many. */
+static bool hears_more(struct ivring_chan *ch, uint64_t *heard)
+{
+	struct ivring_span span = { .min = *heard + 1 };
+
+	if (*heard >= ch->ring_size || ch->ops->peek(ch, &span) || span.len <= *heard)
+		return false;
+	*heard = span.len;
+	return true;
+}
+
 /*
  * Gets a span of at least @min bytes; what it had before lies at the start of
  * the new one. Who has to sleep for it sleeps until there are @batch bytes:
@@ -325,8 +336,8 @@ static int get_span(struct ivring_chan *ch, struct ivring_chan_span *cs, uint64_
 {
 	int64_t deadline = make_deadline(ch->timeout_ms);
 	struct ivring_span span;
-	uint64_t want = min;
-	bool waits = false;
+	uint64_t want = min, heard = 0;
+	bool waits = false, listens = false;
 	int64_t slice = 0;
 	int ret;
 
@@ -350,8 +361,19 @@ static int get_span(struct ivring_chan *ch, struct ivring_chan_span *cs, uint64_
 			slice = 0;
 			continue;
 		}
-		if (ret)
+		/*
+		 * A peer that works on one thing for long says so now and then, to whoever
+		 * waits for room and does not read meanwhile.
+		 */
+		if (ret == -ETIMEDOUT && listens && hears_more(ch, &heard))
+			deadline = make_deadline(ch->timeout_ms);
+		else if (ret)
 			return ret;
+		if (!listens && slice && cs == &ch->tx_span) {
+			listens = true;
+			while (hears_more(ch, &heard))
+				;
+		}
 		slice = next_slice(deadline);
 	}
 	if (span.offset >= ch->ring_size || span.len > ch->ring_size)

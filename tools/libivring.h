@@ -73,7 +73,11 @@ struct ivring_chan_span {
 struct ivring_chan {
 	const struct ivring_chan_ops *ops;
 	int fd;
-	int timeout_ms;			/* how long reserve and peek may wait; negative: for ever */
+	/*
+	 * How long reserve and peek may wait, negative: for ever. A reserve begins to wait
+	 * anew when more has come to be read meanwhile.
+	 */
+	int timeout_ms;
 	uint8_t *tx;
 	const uint8_t *rx;
 	uint64_t ring_size;

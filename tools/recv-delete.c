@@ -16,8 +16,8 @@
 
 #include "util.h"
 
-/* Names that go between two looks at the peer */
-#define LOOK_AFTER	1024
+/* How long names go between two looks at the peer */
+#define LOOK_NS		NSEC_PER_SEC
 /* What is told at the end of what went before: so much of it. */
 #define TOLD_MAX	(1U << 20)
 
@@ -33,7 +33,7 @@ struct deleter {
 	unsigned int filling;
 	bool asked;			/* the other one is out */
 	bool full;			/* no more may go */
-	unsigned int unseen;		/* names since the last look at the peer */
+	int64_t look_ns;		/* when the peer was looked at */
 	char path[PATH_MAX];		/* of the walk, beneath the top */
 	char gone[PATH_MAX];		/* what went last, with all in it */
 	/* A directory that is in the way: all that is in it goes, or nothing does. */
@@ -145,16 +145,23 @@ static bool protects(const struct deleter *d, const char *path, const char *name
 	       (d->clearing && sync->flags & SYNC_F_BACKUP && !is_dir);
 }
 
-/* A tree of any size goes without a word: is there still somebody who wants that? */
+/*
+ * A tree may be of any size: is there still somebody who wants that? Who has waited all the
+ * while hears that it goes on.
+ */
 static int look_at_peer(struct deleter *d, struct status *st)
 {
+	int64_t now = now_ns();
+
 	if (stop_signal)
 		return status_set(st, STATUS_INTERRUPTED, "interrupted");
-	if (++d->unseen < LOOK_AFTER)
+	if (now - d->look_ns < LOOK_NS)
 		return 0;
-	d->unseen = 0;
-	return conv_is_gone(d->r->c) ? status_set(st, STATUS_PEER_GONE,
-						  "the other end closed the conversation early") : 0;
+	d->look_ns = now;
+	if (conv_is_gone(d->r->c))
+		return status_set(st, STATUS_PEER_GONE,
+				  "the other end closed the conversation early");
+	return sync_alive(d->r, st);
 }
 
 /* What is in a directory that goes. @fd is taken over. */
@@ -400,6 +407,7 @@ int sync_delete(struct receiver *r, struct status *st)
 	if (!d)
 		return status_set(st, STATUS_FAIL, "out of memory");
 	d->r = r;
+	d->look_ns = now_ns();
 	ret = delete_in(d, st);
 	free(d);
 	r->path_len = 0;
@@ -411,10 +419,12 @@ static struct deleter *get_deleter(struct receiver *r)
 {
 	struct deleter *d = r->asks->deleter;
 
-	if (!d)
+	if (!d) {
 		d = r->asks->deleter = calloc(1, sizeof(*d));
-	if (!d)
-		return NULL;
+		if (!d)
+			return NULL;
+		d->look_ns = now_ns();
+	}
 	d->r = r;
 	d->full = d->clearing = d->checking = false;
 	d->gone[0] = '\0';
@@ -493,7 +503,10 @@ int sync_remove(struct receiver *r, const char *path, struct status *st)
 	if (!d)
 		return status_set(st, STATUS_FAIL, "out of memory");
 	memcpy(name, r->path, len + 1);
-	ret = remove_path(d, path, st);
+	/* Of many that are told of one by one, each may take long. */
+	ret = look_at_peer(d, st);
+	if (!ret)
+		ret = remove_path(d, path, st);
 	memcpy(r->path, name, len + 1);
 	r->path_len = len;
 	return ret;

@@ -7,7 +7,8 @@
  *
  * Any LINK will do. With MEMRUN_LOG=1 the agent's log goes to standard error. With
  * MEMRUN_FLIP=SIDE:OFFSET a bit flips in the byte at that offset of all that the side sends:
- * 0, the command, or 1, the agent. By SIGUSR1 the other side dies, as if its kernel had; as
+ * 0, the command, or 1, the agent. With MEMRUN_SLOW=USEC, whatever is removed takes so long.
+ * By SIGUSR1 the other side dies, as if its kernel had; as
  * long as there is a file MEMRUN_AWAY, no agent answers.
  */
 #include <inttypes.h>
@@ -34,6 +35,8 @@ int __wrap_client_open(struct client *cl, const char *link, const struct client_
 		       struct status *st);
 void __wrap_client_close(struct client *cl);
 void __wrap_log_line(const char *fmt, ...);
+int __real_unlinkat(int fd, const char *name, int flags);
+int __wrap_unlinkat(int fd, const char *name, int flags);
 
 static struct {
 	struct memlink link;
@@ -146,6 +149,16 @@ void __wrap_log_line(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
+}
+
+/* As on a slow disk */
+int __wrap_unlinkat(int fd, const char *name, int flags)
+{
+	const char *slow = getenv("MEMRUN_SLOW");
+
+	if (slow)
+		usleep(atoi(slow));
+	return __real_unlinkat(fd, name, flags);
 }
 
 int main(int argc, char **argv)

@@ -265,6 +265,21 @@ overflow()
 }
 ok "more events than the kernel keeps" overflow
 
+# A whole tree goes, slowly, and more than fits the ring follows: nobody loses patience.
+slow_deletion()
+{
+	local i
+
+	clean && (cd src/d && seq 200 | xargs touch) && MEMRUN_SLOW=25000 watch_ -t 2 && kill -STOP "$pid" &&
+		rm -r src/d || return
+	for i in $(seq 20); do
+		head -c 100000 /dev/urandom >"src/$i" || return
+	done
+	kill -CONT "$pid" && until_ same && head -c 3M /dev/urandom >src/big && until_ same && end_ &&
+		holds retries = 0 && holds syncs = 1
+}
+ok "a deletion that takes longer than the timeout" slow_deletion
+
 excluded()
 {
 	clean && watch_ --exclude '*.o' --exclude /src/no/ && echo x >src/x.o && mkdir src/no && echo x >src/no/x &&
