@@ -322,11 +322,10 @@ static int watch_all(struct tree_watch *w, struct status *st)
 
 /* ---- events ---- */
 
-/* Events were lost: among them may be any that tells of directories. */
+/* Events were lost, or directories: what is in the tree now is not known. */
 static void start_over(struct tree_watch *w)
 {
-	w->overflow = false;
-	atomic_fetch_add(&w->overflows, 1);
+	w->stale = false;
 	drop_all(w);
 	if (watch_all(w, &w->failure))
 		fail(w);
@@ -454,7 +453,8 @@ static void take_event(struct tree_watch *w, const struct inotify_event *event, 
 			end(w, event->mask & IN_UNMOUNT ? "was unmounted" :
 			    event->mask & IN_MOVE_SELF ? "was renamed" : "was removed");
 		else if (event->mask & IN_UNMOUNT)
-			changes_lose(w->changes);
+			/* There is another directory beneath, which nobody watches. */
+			w->stale = true;
 		else
 			drop_node(w, node);
 	} else if (event->len) {
@@ -478,7 +478,8 @@ static bool take_events(struct tree_watch *w)
 	for (at = 0; at < len; at += sizeof(*event) + event->len) {
 		event = (const void *)(buf + at);
 		if (event->mask & IN_Q_OVERFLOW) {
-			w->overflow = true;
+			w->stale = true;
+			atomic_fetch_add(&w->overflows, 1);
 			return false;
 		}
 		take_event(w, event, now);
@@ -507,10 +508,10 @@ static void kick(const struct tree_watch *w)
 void tree_watch_poll(struct tree_watch *w)
 {
 	pthread_mutex_lock(&w->lock);
-	while (!w->overflow && !atomic_load(&w->failed) && take_events(w))
+	while (!w->stale && !atomic_load(&w->failed) && take_events(w))
 		;
 	/* It is waiting for what is about to be replaced, or for too long. */
-	if (w->overflow || w->move_count)
+	if (w->stale || w->move_count)
 		kick(w);
 	pthread_mutex_unlock(&w->lock);
 }
@@ -521,9 +522,9 @@ static void take_all(struct tree_watch *w, bool more)
 	int64_t old = now_ns() - MOVE_WAIT_MS * NSEC_PER_MSEC;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->overflow && !atomic_load(&w->failed) && take_events(w))
+	while (!w->stale && !atomic_load(&w->failed) && take_events(w))
 		;
-	if (w->overflow)
+	if (w->stale)
 		start_over(w);
 	while (w->move_count && (!more || w->moves[0].since_ns <= old))
 		moved_away(w);

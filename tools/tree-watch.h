@@ -33,7 +33,7 @@ struct tree_watch {
 	struct tree_node *root;
 	struct tree_move *moves;	/* of which one half is known */
 	size_t move_count;
-	bool overflow;			/* all directories are to be watched anew */
+	bool stale;			/* all directories are to be watched anew */
 	char at[PATH_MAX];		/* of the directory that is being looked at */
 	struct status failure;
 	atomic_bool stop;

@@ -62,7 +62,8 @@ watch_()
 	# What a test before this one has left
 	[ -z "$pid" ] || kill -KILL "$pid"
 	: >said
-	"$memrun" watch --json --perms "$@" src vm0: >said 2>complaints &
+	# shellcheck disable=SC2086	# it may have words before it
+	$memrun watch --json --perms "$@" src vm0: >said 2>complaints &
 	pid=$!
 	until_ grep -q '"type":"ready"' said
 }
@@ -279,6 +280,27 @@ slow_deletion()
 		holds retries = 0 && holds syncs = 1
 }
 ok "a deletion that takes longer than the timeout" slow_deletion
+
+# A file system within the tree goes: what is beneath is watched then.
+unmounted()
+{
+	local tool=$memrun code
+
+	clean && echo under >src/d/under && printf '#!/bin/sh\nmount -t tmpfs none src/d && exec "%s" "$@"\n' "$memrun" >mounted &&
+		chmod +x mounted || return
+	memrun="unshare -m $dir/mounted"
+	watch_
+	code=$?
+	memrun=$tool
+	[ $code = 0 ] && nsenter -t "$pid" -m sh -c "echo over >'$dir/src/d/over'" && until_ [ -e far/src/d/over ] &&
+		[ ! -e far/src/d/under ] && nsenter -t "$pid" -m umount "$dir/src/d" && until_ cmp src/d/under far/src/d/under &&
+		echo more >src/d/more && until_ cmp src/d/more far/src/d/more && end_ && holds syncs -ge 2 && holds overflows = 0
+}
+if unshare -m true 2>/dev/null; then
+	ok "a file system in the tree is unmounted" unmounted
+else
+	skip "a file system in the tree is unmounted" "mounts are not for this user"
+fi
 
 excluded()
 {
