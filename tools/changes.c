@@ -329,7 +329,7 @@ static void put_back(struct changes *c, struct change *change, int64_t due_ns)
 	if (!add(c, change))
 		return;
 	change->due_ns = due_ns;
-	change->failed = false;
+	change->code = 0;
 	if (due_ns)
 		append(&c->later, change);
 	else

@@ -29,11 +29,12 @@ struct change {
 	uint32_t flags;			/* SEND_F_*, CHANGE_F_MADE */
 	char *from;			/* what it was called before, or NULL */
 	/* For whoever took it. */
-	uint64_t first;
-	uint64_t last;
+	uint64_t first;			/* number of its first entry */
+	uint64_t last;			/* and behind its last one, but for */
+	uint64_t content;		/* its content that came later: that number plus one */
 	int kind;
+	int code;			/* why it failed; or zero */
 	bool renamed;
-	bool failed;
 	bool raced;			/* it has changed or vanished meanwhile */
 	char path[];
 };

@@ -378,11 +378,25 @@ static int64_t idle_time(struct watch *w, int64_t now)
 	return wait;
 }
 
+/* What has changed where no path leads that could be sent. */
+static void tell_too_long(struct watch *w)
+{
+	unsigned long count = atomic_exchange(&w->tree.too_long, 0);
+	struct status why;
+
+	if (!count)
+		return;
+	status_set(&why, STATUS_SOURCE, "%.200s: %lu changes of paths longer than %d bytes",
+		   printable_cut(w->near), count, PATH_MAX);
+	mirror_fail(&w->mirror, &why, count);
+}
+
 /* What the time has come for, besides changes. */
 static int do_due(struct watch *w, struct status *st)
 {
 	int64_t now = now_ns();
 
+	tell_too_long(w);
 	if (changes_take_lost(&w->changes))
 		w->reason = "overflow";
 	else if (w->race_ns && now >= w->race_ns)
@@ -463,6 +477,7 @@ static int send_rest(struct watch *w, struct status *st)
 
 	tree_watch_stop(&w->tree);
 	w->mirror.last = true;
+	tell_too_long(w);
 	if (changes_take_lost(&w->changes) || w->reason) {
 		w->reason = w->reason ? w->reason : "overflow";
 		if (!stop_signal && compare_all(w, st))
@@ -522,6 +537,8 @@ static int watch_run(struct watch *w)
 		tree_watch_free(&w->tree);
 		if (ret)
 			mirror_tell_failure(&w->mirror, &st);
+		else
+			st.code = failures_code(&w->mirror.failures);
 		mirror_free(&w->mirror);
 		if (w->started || w->options.report.json)
 			mirror_tell_summary(&w->mirror, w->name, atomic_load(&w->tree.overflows),

@@ -18,18 +18,53 @@
 /* So often a pause doubles */
 #define PAUSES_MAX	6
 
+/* In place of a path: of none that is known. */
+#define FAILED_ANY	"/"
+
 static struct mirror *mirror_of(struct watcher *w)
 {
 	return (struct mirror *)w;
 }
 
+/* The one in hand that the sender calls @path, or NULL. */
+static struct change *find_path(const struct mirror *m, const char *path)
+{
+	size_t len = strlen(m->prefix), i;
+
+	if (len && (strncmp(path, m->prefix, len) || path[len] != '/'))
+		return NULL;
+	path += len ? len + 1 : 0;
+	for (i = m->hand_count; i; i--)
+		if (!strcmp(m->hand[i - 1]->path, path))
+			return m->hand[i - 1];
+	return NULL;
+}
+
+/* The one that an entry was about: what came of it later is known by its own number. */
+static struct change *find_number(const struct mirror *m, uint64_t number)
+{
+	size_t i;
+
+	for (i = 0; i < m->hand_count; i++)
+		if (m->hand[i]->content == number + 1)
+			return m->hand[i];
+	for (i = 0; i < m->hand_count; i++)
+		if (m->hand[i]->first <= number && number < m->hand[i]->last)
+			return m->hand[i];
+	return NULL;
+}
+
 static void on_done(struct watcher *w, const struct entry *e, const char *path)
 {
 	struct mirror *m = mirror_of(w);
+	struct change *change;
 
-	(void)path;
-	if (S_ISREG(e->mode) && !(e->flags & (ENTRY_F_LINK | ENTRY_F_BARE)))
-		m->stats.bytes += e->size;
+	if (!S_ISREG(e->mode) || e->flags & (ENTRY_F_LINK | ENTRY_F_BARE))
+		return;
+	m->stats.bytes += e->size;
+	change = find_path(m, path);
+	if (change)
+		change->content = m->sender.number;
 }
 
 /* What the sender has just failed to send is not there any more. */
@@ -47,26 +82,42 @@ static bool has_vanished(const struct mirror *m)
 	return fd == -ENOENT || fd == -ENOTDIR;
 }
 
+static void note(struct mirror *m, const char *path, int code)
+{
+	/* Of a kind that is not copied, as one may have wished. */
+	if (code != STATUS_NOT_REGULAR)
+		failures_add(&m->failures, path, code);
+}
+
 static void on_failed(struct watcher *w, const struct status *why, uint64_t number)
 {
 	struct mirror *m = mirror_of(w);
-	struct change *change = m->now;
-	size_t i;
+	/* It has a number once it was sent. */
+	bool here = number >= m->sender.number;
+	struct change *change;
 
+	change = here ? find_path(m, m->sender.path) : find_number(m, number);
+	if (here && !change)
+		change = m->now;
 	/* An event will tell, or has told, of what is the matter with it. */
-	if (why->code == STATUS_CHANGED || (why->code == STATUS_SOURCE && has_vanished(m))) {
+	if (why->code == STATUS_CHANGED || (here && why->code == STATUS_SOURCE && has_vanished(m))) {
 		m->raced = true;
 		if (change)
 			change->raced = true;
 		return;
 	}
-	if (number < m->sender.number)
-		for (i = 0, change = NULL; i < m->hand_count && !change; i++)
-			if (m->hand[i]->first <= number && number < m->hand[i]->last)
-				change = m->hand[i];
-	if (change)
-		change->failed = true;
+	if (change && !change->code)
+		change->code = why->code;
+	if (!change)
+		note(m, FAILED_ANY, why->code);
 	m->stats.failed++;
+	mirror_tell_failure(m, why);
+}
+
+void mirror_fail(struct mirror *m, const struct status *why, uint64_t count)
+{
+	note(m, FAILED_ANY, why->code);
+	m->stats.failed += count;
 	mirror_tell_failure(m, why);
 }
 
@@ -142,6 +193,7 @@ int mirror_sync(struct mirror *m, struct status *st)
 	if (ret)
 		return broken(m, st);
 	m->raced = m->has_links = false;
+	failures_reset(&m->failures);
 	m->comparing = true;
 	ret = sync_push_all(&m->push, &m->sender, &m->client.conv, st);
 	m->comparing = false;
@@ -258,6 +310,8 @@ static int send_one(struct mirror *m, struct change *change, struct status *st)
 
 	m->now = change;
 	change->first = m->sender.number;
+	change->last = UINT64_MAX;
+	change->content = 0;
 	ret = send_list_change(&m->sender, &what, &kind, &change->renamed, st);
 	change->last = m->sender.number;
 	change->kind = kind;
@@ -281,11 +335,15 @@ static void settle(struct mirror *m, struct change *change, int64_t now)
 	}
 	if (change->kind == SEND_FILE_LINKED)
 		m->has_links = true;
-	if (!change->failed && is_file && change->closed_ns) {
+	if (change->code)
+		note(m, change->path, change->code);
+	else
+		failures_clear(&m->failures, change->path, change->kind == SEND_GONE);
+	if (!change->code && is_file && change->closed_ns) {
 		latency_ns = now - change->closed_ns;
 		latency_add(&m->stats.latency, latency_ns);
 	}
-	if (!change->failed) {
+	if (!change->code) {
 		m->stats.renamed += change->renamed;
 		m->stats.files += is_file && !change->renamed;
 		m->stats.others += change->kind == SEND_OTHER && !change->renamed;
@@ -352,4 +410,5 @@ void mirror_free(struct mirror *m)
 	close_link(m);
 	while (m->hand_count)
 		change_free(m->hand[--m->hand_count]);
+	failures_reset(&m->failures);
 }

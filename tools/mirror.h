@@ -5,6 +5,7 @@
 
 #include "changes.h"
 #include "client.h"
+#include "failures.h"
 #include "latency.h"
 #include "sync-push.h"
 
@@ -51,6 +52,7 @@ struct mirror {
 	bool comparing;
 	bool raced;			/* something vanished or changed while all was compared */
 	bool has_links;			/* names of one file may have parted */
+	struct failures failures;	/* of paths beneath the top, or when all was compared */
 	struct mirror_stats stats;
 };
 
@@ -66,6 +68,9 @@ int mirror_round(struct mirror *m, bool *busy, struct status *st);
 int mirror_ping(struct mirror *m, struct status *st);
 /* Lets others have the link. */
 int mirror_rest(struct mirror *m, struct status *st);
+
+/* So many changes cannot be sent, as @why tells. */
+void mirror_fail(struct mirror *m, const struct status *why, uint64_t count);
 
 void mirror_init(struct mirror *m);
 void mirror_free(struct mirror *m);

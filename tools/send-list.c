@@ -253,6 +253,14 @@ static int put_rename(struct sender *s, const struct send_change *change, bool *
 	return conv_put(s->c, FRAME_RENAME, arg, paths, len, st);
 }
 
+static int skip_long(struct sender *s, struct status *st)
+{
+	struct status why;
+
+	status_set(&why, STATUS_SOURCE, "a path in it is longer than %d bytes", PATH_MAX);
+	return send_skip(s, &why, st);
+}
+
 static int ask_file(struct sender *s, int dirfd, const char *base, bool hashed,
 		    struct status *st)
 {
@@ -285,7 +293,7 @@ static int change_file(struct sender *s, const struct send_change *change, uint3
 	int ret;
 
 	if (!set_path(s, change->path))
-		return 0;
+		return skip_long(s, st);
 	if (flags & SEND_F_CONTENT && (stat->st_size <= UNASKED_MAX || whole)) {
 		s->expected = change->stat;
 		ret = sync_send_now(s, st);
@@ -311,7 +319,7 @@ static int change_absent(struct sender *s, const struct send_change *change, int
 
 	if (!is_gone(err)) {
 		if (!set_path(s, change->path))
-			return 0;
+			return skip_long(s, st);
 		status_errno(&why, STATUS_SOURCE, err, "cannot be opened");
 		return send_skip(s, &why, st);
 	}
@@ -340,7 +348,7 @@ static int change_there(struct sender *s, const struct send_change *change, uint
 		return is_gone(errno) ? 0 : change_absent(s, change, errno, kind, st);
 	}
 	if (!set_path(s, change->path))
-		return 0;
+		return skip_long(s, st);
 	strcpy(s->e.name, base);
 	if (S_ISLNK(stat->st_mode))
 		return send_symlink(s, dirfd, base, stat, st);

@@ -214,8 +214,12 @@ static int add_child(struct tree_watch *w, struct tree_node *node, int dirfd,
 	int fd, ret = 0;
 
 	if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-	    tempfile_is_name(entry->d_name) || len + 1 + name_len >= sizeof(w->at))
+	    tempfile_is_name(entry->d_name))
 		return 0;
+	if (len + 1 + name_len >= sizeof(w->at)) {
+		atomic_fetch_add(&w->too_long, tell);
+		return 0;
+	}
 	if (entry->d_type == DT_UNKNOWN)
 		is_dir = !fstatat(dirfd, entry->d_name, &stat, AT_SYMLINK_NOFOLLOW) &&
 			 S_ISDIR(stat.st_mode);
@@ -409,8 +413,13 @@ static void take_named(struct tree_watch *w, struct tree_node *parent,
 	bool is_dir = event->mask & IN_ISDIR, excluded;
 	char path[PATH_MAX];
 
-	if (tempfile_is_name(event->name) || !path_of(parent, event->name, path))
+	if (tempfile_is_name(event->name))
 		return;
+	if (!path_of(parent, event->name, path)) {
+		atomic_fetch_add(&w->too_long, 1);
+		changes_wake(w->changes);
+		return;
+	}
 	excluded = is_excluded(w, path, is_dir);
 	if (excluded)
 		return;

@@ -38,6 +38,7 @@ struct tree_watch {
 	struct status failure;
 	atomic_bool stop;
 	atomic_bool failed;		/* @failure tells: no change is seen any more */
+	atomic_ulong too_long;		/* changes of paths that have no room in a path */
 	atomic_ulong events;
 	atomic_ulong overflows;
 };

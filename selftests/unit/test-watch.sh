@@ -83,6 +83,19 @@ end_()
 	return 1
 }
 
+# ends_with CODE: the watch does, by a signal
+ends_with()
+{
+	local code
+
+	kill -TERM "$pid"
+	wait "$pid"
+	code=$?
+	pid=
+	[ $code = "$1" ] || echo "code $code, not $1"
+	[ $code = "$1" ]
+}
+
 # field NAME: of the summary
 field()
 {
@@ -417,11 +430,57 @@ in_the_way()
 	clean && watch_ && mkdir far/src/a far/src/b && echo x >far/src/b/x && echo x >far/src/c && echo a >src/a &&
 		mkdir src/c && echo in >src/c/in && until_ cmp src/a far/src/a && until_ cmp src/c/in far/src/c/in &&
 		echo b >src/b && until_ grep -q '"type":"error","code":9,.*src/b: a directory' said && [ -e far/src/b/x ] &&
-		kill -TERM "$pid" && wait "$pid"
-	pid=
+		ends_with 9 || return
 	clean && watch_ --delete && mkdir -p far/src/b/deep && echo x >far/src/b/deep/x && echo b >src/b && until_ same && end_
 }
 ok "a directory in the way" in_the_way
+
+# Files that are asked about together, of which one is too big for the other side
+too_big()
+{
+	local i
+
+	clean && mkdir -p out/n && for i in a b c d; do head -c 300000 /dev/urandom >out/n/$i || return; done &&
+		head -c 2M /dev/urandom >out/n/b || return
+	: >said
+	(ulimit -f 1500 && exec "$memrun" watch --json --perms src vm0: >said 2>complaints) &
+	pid=$!
+	until_ grep -q '"type":"ready"' said && mv out/n src/ && until_ cmp src/n/d far/src/n/d && until_ grep -q '"type":"error","code":9,.*src/n/b' said &&
+		echo more >src/more && until_ cmp src/more far/src/more || return
+	if [ "$1" = mended ]; then
+		truncate -s 300000 src/n/b && until_ same || return
+	fi
+	rm -r out
+	ends_with "$2" && holds failed = 1 && [ "$(grep -c '"type":"change".*"path":"n/[acd]"' said)" = 3 ] &&
+		if [ "$1" = mended ]; then grep -q '"type":"change".*"path":"n/b"' said
+		else ! grep '"type":"change".*"path":"n/b"' said; fi
+}
+ok "the failure of one of many is its own" too_big left 9
+ok "one that was made good does not count at the end" too_big mended 0
+
+# What failed while all was compared counts, until it is compared again.
+compared()
+{
+	clean && mkdir -p far/src/a/x && echo a >src/a && watch_ && echo b >src/b && chmod 750 src && until_ cmp src/b far/src/b &&
+		until_ [ "$(stat -c %a src)" = "$(stat -c %a far/src)" ] && ends_with 9 && holds failed = 1
+}
+ok "a failure of the comparison" compared
+
+# Paths that do not fit
+too_long()
+{
+	local name i
+
+	name=$(printf '%0250d' 0)
+	clean && mkdir far/x && (cd src && for i in $(seq 16); do mkdir "$name" && cd "$name" || exit; done) || return
+	"$memrun" watch --json --perms src vm0:x >said 2>complaints &
+	pid=$!
+	# What has 4096 bytes with the tree's name has fewer without
+	until_ grep -q '"type":"ready"' said && (cd src && for i in $(seq 16); do cd "$name" || exit; done &&
+		echo x >"$(printf '%076d' 0)" && echo x >"$(printf '%0100d' 0)") && echo b >src/b && until_ cmp src/b far/x/src/b &&
+		until_ grep -q '"type":"error","code":7,.*longer than' said && ends_with 7 && holds failed -ge 2 && holds files = 1
+}
+ok "paths that are too long" too_long
 
 slashed()
 {
