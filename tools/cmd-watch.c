@@ -485,8 +485,10 @@ static int send_rest(struct watch *w, struct status *st)
 	}
 	while (busy && !stop_signal && !mirror_round(&w->mirror, &busy, st))
 		;
-	if (!st->code)
-		mirror_rest(&w->mirror, st);
+	/* All is there already, but for what --fsync=end wishes. */
+	if (!st->code && mirror_rest(&w->mirror, st) && !busy && !w->reason &&
+	    !(w->options.sync & REQUEST_F_SYNC_END) && client_may_pass(st->code, true))
+		*st = (struct status){ 0 };
 	if (st->code == STATUS_INTERRUPTED)
 		*st = (struct status){ 0 };
 	return -st->code;
