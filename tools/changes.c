@@ -93,10 +93,12 @@ static void forget(struct changes *c, struct change *change)
 	struct change **at = bucket_of(c, change->path);
 
 	detach(list_of(c, change), change);
+	c->count--;
+	if (change->flags & CHANGE_F_RENAME)
+		return;
 	while (*at != change)
 		at = &(*at)->chain;
 	*at = change->chain;
-	c->count--;
 }
 
 static void forget_all(struct changes *c)
@@ -199,62 +201,153 @@ void changes_add(struct changes *c, const char *path, uint32_t flags, int64_t cl
 		changes_wake(c);
 }
 
-/* What waits beneath @from waits beneath @to, too. */
-static void rename_beneath(struct changes *c, const char *from, const char *to)
+/* What @path is beneath @dir, with a slash in front; NULL: it is not. */
+static const char *beneath(const char *path, const char *dir)
 {
-	size_t len = strlen(from), to_len = strlen(to);
-	struct change *change, *last = c->ready.last, *copy;
+	size_t len = strlen(dir);
+
+	return !strncmp(path, dir, len) && path[len] == '/' ? path + len : NULL;
+}
+
+/* What waits beneath @from waits beneath @to; without @to, not at all. False: all is lost. */
+static bool rename_beneath(struct changes *c, struct changes_list *list, const char *from,
+			   const char *to)
+{
+	struct change *change, *next, *last = list->last, *copy;
+	char path[2 * PATH_MAX];
+	const char *rest;
+
+	for (change = list->first; change; change = next) {
+		next = change == last ? NULL : change->next;
+		rest = change->flags & CHANGE_F_RENAME ? NULL : beneath(change->path, from);
+		if (!rest)
+			continue;
+		forget(c, change);
+		if (to && strlen(to) + strlen(rest) < PATH_MAX) {
+			strcpy(path, to);
+			strcat(path, rest);
+			copy = touch(c, path, change->flags);
+			if (!copy) {
+				change_free(change);
+				return false;
+			}
+			free(copy->from);
+			copy->from = change->from;
+			change->from = NULL;
+			copy->closed_ns = change->closed_ns;
+			copy->skips = change->skips;
+		}
+		change_free(change);
+	}
+	return true;
+}
+
+static bool add_rename(struct changes *c, const char *from, const char *to, uint32_t flags)
+{
+	struct change *change = c->count < CHANGES_MAX ? new_change(to, flags) : NULL;
+
+	if (change)
+		change->from = strdup(from);
+	if (!change || !change->from) {
+		free(change);
+		lose(c);
+		return false;
+	}
+	c->count++;
+	append(&c->ready, change);
+	return true;
+}
+
+/*
+ * Over there is what had the name before all that has not been sent yet: it can be renamed
+ * unless it was to be sent itself. What it replaces is gone, and goes first if it was a
+ * directory.
+ */
+static struct change *rename_to(struct changes *c, const char *from, const char *to, bool is_dir)
+{
+	struct change *old = find(c, from), *new = find(c, to);
+	uint32_t flags = new ? new->flags & (SEND_F_REMOVED | SEND_F_WAS_DIR) : 0;
+	bool held = c->held && c->held->flags & ~SEND_F_ALONE && !strcmp(c->held->path, from);
+	char *first;
+
+	if (flags & SEND_F_REMOVED && is_dir)
+		flags |= SEND_F_WAS_DIR;
+	if (!c->renames || (old && old->flags & ~SEND_F_ALONE)) {
+		new = touch(c, to, SEND_F_CONTENT);
+		if (new) {
+			free(new->from);
+			new->from = NULL;
+		}
+		return new;
+	}
+	first = strdup(old && old->from ? old->from : from);
+	new = first && add_rename(c, from, to, flags | CHANGE_F_RENAME) ? touch(c, to, 0) : NULL;
+	if (!new) {
+		free(first);
+		lose(c);
+		return NULL;
+	}
+	/* Whether all of it has been sent by then is not known. */
+	new->flags = held ? SEND_F_CONTENT : 0;
+	free(new->from);
+	new->from = first;
+	return new;
+}
+
+static void rename_tree(struct changes *c, const char *from, const char *to)
+{
+	const char *rest = c->held ? beneath(c->held->path, from) : NULL;
 	char path[2 * PATH_MAX];
 
-	memcpy(path, to, to_len);
-	for (change = c->ready.first; change; change = change->next) {
-		if (!strncmp(change->path, from, len) && change->path[len] == '/' &&
-		    to_len + strlen(change->path + len) < PATH_MAX) {
-			strcpy(path + to_len, change->path + len);
-			copy = touch(c, path, change->flags |
-					      (change->from ? SEND_F_CONTENT : 0));
-			if (!copy)
-				return;
-			if (change->closed_ns)
-				copy->closed_ns = change->closed_ns;
-		}
-		if (change == last)
-			return;
-	}
+	if (!rename_beneath(c, &c->ready, from, to) || !rename_beneath(c, &c->later, from, to) ||
+	    !rest || strlen(to) + strlen(rest) >= PATH_MAX)
+		return;
+	strcpy(path, to);
+	strcat(path, rest);
+	touch(c, path, c->held->flags);
 }
 
 void changes_rename(struct changes *c, const char *from, const char *to, bool is_dir,
 		    int64_t now)
 {
 	struct change *old, *new;
-	char *hint = NULL;
-	uint32_t flags = 0;
 
 	pthread_mutex_lock(&c->lock);
-	old = find(c, from);
-	/* Over there is what had the name before all that has not been sent yet. */
-	if (!old || !(old->flags & ~SEND_F_ALONE))
-		hint = strdup(old && old->from ? old->from : from);
-	if (!hint)
-		flags = SEND_F_CONTENT;
-	new = touch(c, to, flags);
-	if (new) {
-		free(new->from);
-		new->from = hint;
-		new->closed_ns = is_dir ? 0 : now;
-	} else {
-		free(hint);
+	if (is_dir) {
+		rename_beneath(c, &c->ready, to, NULL);
+		rename_beneath(c, &c->later, to, NULL);
 	}
-	old = touch(c, from, SEND_F_REMOVED | (is_dir ? SEND_F_WAS_DIR : 0));
+	new = rename_to(c, from, to, is_dir);
+	if (new)
+		new->closed_ns = is_dir ? 0 : now;
+	old = new ? touch(c, from, SEND_F_REMOVED | (is_dir ? SEND_F_WAS_DIR : 0)) : NULL;
 	if (old) {
 		free(old->from);
 		old->from = NULL;
 		old->closed_ns = 0;
 	}
-	if (is_dir)
-		rename_beneath(c, from, to);
+	if (old && is_dir)
+		rename_tree(c, from, to);
 	pthread_mutex_unlock(&c->lock);
 	changes_wake(c);
+}
+
+void changes_forget_renames(struct changes *c)
+{
+	struct change *change, *next, *to;
+
+	pthread_mutex_lock(&c->lock);
+	for (change = c->ready.first; change; change = next) {
+		next = change->next;
+		if (!(change->flags & CHANGE_F_RENAME))
+			continue;
+		forget(c, change);
+		to = find(c, change->path);
+		if (to)
+			to->flags |= SEND_F_CONTENT;
+		change_free(change);
+	}
+	pthread_mutex_unlock(&c->lock);
 }
 
 void changes_lose(struct changes *c)
@@ -289,8 +382,16 @@ struct change *changes_take(struct changes *c, int64_t now)
 		change->due_ns = 0;
 		change->next = NULL;
 	}
+	c->held = change && !(change->flags & CHANGE_F_RENAME) ? change : NULL;
 	pthread_mutex_unlock(&c->lock);
 	return change;
+}
+
+void changes_sent(struct changes *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->held = NULL;
+	pthread_mutex_unlock(&c->lock);
 }
 
 int64_t changes_wait(struct changes *c, int64_t now)
@@ -310,6 +411,7 @@ static void put_back(struct changes *c, struct change *change, int64_t due_ns)
 {
 	struct change *newer = find(c, change->path);
 
+	c->held = NULL;
 	if (newer) {
 		/* As in touch(): what its successor has is behind the newer one's place. */
 		if (change->flags & SEND_F_REMOVED && !(newer->flags & SEND_F_REMOVED)) {
@@ -317,8 +419,7 @@ static void put_back(struct changes *c, struct change *change, int64_t due_ns)
 			newer->due_ns = 0;
 			prepend(&c->ready, newer);
 		}
-		newer->flags = merge(newer->flags, change->flags |
-						   (change->from ? SEND_F_CONTENT : 0));
+		newer->flags = merge(newer->flags, change->flags);
 		if (newer->skips < change->skips)
 			newer->skips = change->skips;
 		if (!newer->closed_ns)
@@ -345,6 +446,8 @@ void changes_put_back(struct changes *c, struct change *change)
 		free(change->from);
 		change->from = NULL;
 	}
+	/* Its path has a change of its own, which is there again by now, or comes. */
+	change->flags &= ~CHANGE_F_RENAME;
 	put_back(c, change, 0);
 	pthread_mutex_unlock(&c->lock);
 }

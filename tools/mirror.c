@@ -13,6 +13,8 @@
 
 /* A new file that nobody has written to for so long is not about to be closed. */
 #define QUIET_NS	NSEC_PER_SEC
+/* What is not there, and should be, may be about to have another name. */
+#define ABSENT_NS	(20 * NSEC_PER_MSEC)
 /* What changes faster than it can be sent goes out of its turn then. */
 #define SKIPS_MAX	16
 /* So often a pause doubles */
@@ -35,7 +37,7 @@ static struct change *find_path(const struct mirror *m, const char *path)
 		return NULL;
 	path += len ? len + 1 : 0;
 	for (i = m->hand_count; i; i--)
-		if (!strcmp(m->hand[i - 1]->path, path))
+		if (!(m->hand[i - 1]->flags & CHANGE_F_RENAME) && !strcmp(m->hand[i - 1]->path, path))
 			return m->hand[i - 1];
 	return NULL;
 }
@@ -139,6 +141,7 @@ void mirror_init(struct mirror *m)
 	m->listed.max_delete = UINT64_MAX;
 	m->listed.flags &= ~(SYNC_F_DELETE | SYNC_F_ITEMIZE);
 	m->listed.flags |= SYNC_F_LISTED | (m->deletes ? SYNC_F_DELETE : 0);
+	m->changes->renames = m->deletes;
 }
 
 static void close_link(struct mirror *m)
@@ -199,6 +202,9 @@ int mirror_sync(struct mirror *m, struct status *st)
 	m->comparing = false;
 	if (ret)
 		return broken(m, st);
+	/* Renames of before and meanwhile are done, or what came of them is. */
+	m->look(m->look_arg);
+	changes_forget_renames(m->changes);
 	m->stats.syncs++;
 	m->stats.sync_deleted += m->sender.deleted;
 	send_free(&m->sender);
@@ -244,42 +250,56 @@ static int64_t changed_ns(const struct stat *stat)
 	       stat->st_ctim.tv_nsec;
 }
 
-static bool look_at(struct mirror *m, const struct change *change)
+static bool look_at(struct mirror *m, const struct change *change, bool *absent)
 {
 	int fd = path_open_within(m->top, change->path, O_PATH | O_NOFOLLOW);
 
-	if (fd < 0)
-		return false;
-	m->has_seen = !fstat(fd, &m->seen) && S_ISREG(m->seen.st_mode);
-	close(fd);
+	*absent = fd == -ENOENT || fd == -ENOTDIR;
+	m->has_seen = fd >= 0 && !fstat(fd, &m->seen) && S_ISREG(m->seen.st_mode);
+	if (fd >= 0)
+		close(fd);
 	return m->has_seen;
+}
+
+/* What was seen a moment ago, and is newer than what is known of it; or it is not closed. */
+static bool is_newer(const struct mirror *m, const struct change *change, int64_t now)
+{
+	bool quiet = now - changed_ns(&m->seen) >= QUIET_NS;
+
+	if (change->closed_ns)
+		return changed_ns(&m->seen) > change->closed_ns && !quiet;
+	return !(change->flags & SEND_F_CONTENT) && !change->from && m->seen.st_nlink == 1 && !quiet;
 }
 
 /*
  * Whether it is too early to send a file: it was made and is to be closed; or it is newer
- * than what is known of it, and may tell of files that are to be sent before. Then an event will
- * come, and puts it in its place. What changes all the time is sent some time all the same.
+ * than what is known of it, and may tell of files that are to be sent before; or it is not
+ * there, and nothing is known of that: it, or a directory of its path, may have another name.
+ * Then an event will come, and puts it in its place. What changes all the time is sent some
+ * time all the same.
  */
 static bool is_early(struct mirror *m, const struct change *change, int64_t *until)
 {
+	bool written = change->flags & (CHANGE_F_MADE | SEND_F_CONTENT), there, absent;
 	int64_t now;
 
 	m->has_seen = false;
 	*until = 0;
-	if (m->last || !(change->flags & (CHANGE_F_MADE | SEND_F_CONTENT)) ||
-	    change->skips >= SKIPS_MAX || !look_at(m, change))
+	if (m->last || change->skips >= SKIPS_MAX || (!written && change->flags & SEND_F_REMOVED))
 		return false;
+	there = look_at(m, change, &absent);
+	absent = absent && !(change->flags & SEND_F_REMOVED);
+	if (!absent && !(written && there)) {
+		m->has_seen = false;
+		return false;
+	}
 	/* Whatever it is now, all that came before is known now. */
 	m->look(m->look_arg);
 	if (changes_has(m->changes, change->path))
 		return true;
 	now = now_ns();
-	*until = now + QUIET_NS;
-	if (change->closed_ns)
-		return changed_ns(&m->seen) > change->closed_ns &&
-		       now - changed_ns(&m->seen) < QUIET_NS;
-	return !(change->flags & SEND_F_CONTENT) && !change->from && m->seen.st_nlink == 1 &&
-	       now - changed_ns(&m->seen) < QUIET_NS;
+	*until = now + (absent ? ABSENT_NS : QUIET_NS);
+	return absent || is_newer(m, change, now);
 }
 
 /* The next one that is to be sent, or NULL. */
@@ -289,7 +309,7 @@ static struct change *take(struct mirror *m)
 	int64_t until;
 
 	while ((change = changes_take(m->changes, m->last ? INT64_MAX : now_ns()))) {
-		if (!is_early(m, change, &until))
+		if (change->flags & CHANGE_F_RENAME || !is_early(m, change, &until))
 			return change;
 		change->skips++;
 		/* If there is a newer one, that has its own time. */
@@ -301,43 +321,53 @@ static struct change *take(struct mirror *m)
 static int send_one(struct mirror *m, struct change *change, struct status *st)
 {
 	struct send_change what = {
-		.path = change->path, .from = change->from,
-		.stat = m->has_seen ? &m->seen : NULL,
+		.path = change->path, .stat = m->has_seen ? &m->seen : NULL,
 		.flags = change->flags & (SEND_F_NEXT - 1),
 	};
-	enum send_kind kind;
+	enum send_kind kind = SEND_NOTHING;
 	int ret;
 
 	m->now = change;
 	change->first = m->sender.number;
 	change->last = UINT64_MAX;
 	change->content = 0;
-	ret = send_list_change(&m->sender, &what, &kind, &change->renamed, st);
+	if (change->flags & CHANGE_F_RENAME)
+		ret = send_list_rename(&m->sender, change->from, change->path, what.flags, st);
+	else
+		ret = send_list_change(&m->sender, &what, &kind, st);
 	change->last = m->sender.number;
 	change->kind = kind;
+	change->renamed = change->from && !(change->flags & SEND_F_CONTENT) &&
+			  (kind == SEND_FILE || kind == SEND_FILE_LINKED || kind == SEND_OTHER);
 	m->now = NULL;
 	return ret;
+}
+
+/* Less and less often, if it never stands still: its end tells of itself. */
+static void put_off(struct mirror *m, struct change *change, int64_t now)
+{
+	unsigned int pause;
+
+	change->raced = false;
+	change->skips++;
+	pause = change->skips < PAUSES_MAX ? change->skips : PAUSES_MAX;
+	changes_put_off(m->changes, change, now + (QUIET_NS << pause));
 }
 
 static void settle(struct mirror *m, struct change *change, int64_t now)
 {
 	bool is_file = change->kind == SEND_FILE || change->kind == SEND_FILE_LINKED;
 	int64_t latency_ns = -1;
-	unsigned int pause;
 
-	/* Less and less often, if it never stands still: its end tells of itself. */
 	if (change->raced && !m->last) {
-		change->raced = false;
-		change->skips++;
-		pause = change->skips < PAUSES_MAX ? change->skips : PAUSES_MAX;
-		changes_put_off(m->changes, change, now + (QUIET_NS << pause));
+		put_off(m, change, now);
 		return;
 	}
 	if (change->kind == SEND_FILE_LINKED)
 		m->has_links = true;
 	if (change->code)
 		note(m, change->path, change->code);
-	else
+	else if (!(change->flags & CHANGE_F_RENAME))
 		failures_clear(&m->failures, change->path, change->kind == SEND_GONE);
 	if (!change->code && is_file && change->closed_ns) {
 		latency_ns = now - change->closed_ns;
@@ -364,6 +394,10 @@ static int send_round(struct mirror *m, struct change *change, struct status *st
 		ret = send_list_begin(&m->sender, st);
 	while (!ret && change) {
 		ret = send_one(m, change, st);
+		/* At once: it may be renamed before the round is over. */
+		if (!ret && change->raced && !m->last)
+			put_off(m, m->hand[--m->hand_count], now_ns());
+		changes_sent(m->changes);
 		change = NULL;
 		if (!ret && m->hand_count < MIRROR_ROUND_MAX && now_ns() < until)
 			change = take(m);

@@ -127,6 +127,7 @@ int sync_rename(struct receiver *r, const struct frame *f, struct status *st)
 {
 	char paths[2 * PATH_MAX], *path;
 	struct place from, to;
+	bool is_dir;
 	int ret = take(r, f, paths, sizeof(paths), st);
 
 	if (ret)
@@ -143,9 +144,10 @@ int sync_rename(struct receiver *r, const struct frame *f, struct status *st)
 		from.fd = fcntl(to.fd, F_DUPFD_CLOEXEC, 0);
 		from.there = false;
 	}
-	if (from.fd >= 0 &&
-	    !sync_protects(r->sync, paths, from.name, from.there && S_ISDIR(from.stat.st_mode)) &&
-	    !sync_protects(r->sync, path, to.name, from.there && S_ISDIR(from.stat.st_mode)))
+	is_dir = from.there && S_ISDIR(from.stat.st_mode);
+	if (sync_protects(r->sync, paths, from.name, is_dir))
+		from.there = false;
+	if (from.fd >= 0 && !sync_protects(r->sync, path, to.name, is_dir))
 		ret = rename_place(r, &from, &to, st);
 	if (from.fd >= 0)
 		close(from.fd);

@@ -172,6 +172,15 @@ static bool leads_to(const struct send_list *l, const char *dir)
 	return !len || (!strncmp(l->path, dir, len) && (!dir[len] || dir[len] == '/'));
 }
 
+static int leave_for(struct sender *s, const char *dir, struct status *st)
+{
+	int ret = 0;
+
+	while (!ret && s->list->depth > 1 && !leads_to(s->list, dir))
+		ret = pop_level(s, st);
+	return ret;
+}
+
 /* Goes to directory @dir. *@err: why it cannot be entered, or zero. */
 static int go_to(struct sender *s, const char *dir, int *err, struct status *st)
 {
@@ -182,11 +191,9 @@ static int go_to(struct sender *s, const char *dir, int *err, struct status *st)
 	int fd, ret;
 
 	*err = l->depth ? 0 : EIO;
-	while (l->depth > 1 && !leads_to(l, dir)) {
-		ret = pop_level(s, st);
-		if (ret)
-			return ret;
-	}
+	ret = leave_for(s, dir, st);
+	if (ret)
+		return ret;
 	while (!*err && strcmp(l->path, dir)) {
 		len = *l->path ? strlen(l->path) + 1 : 0;
 		len += strcspn(dir + len, "/");
@@ -220,34 +227,35 @@ static int put_gone(struct sender *s, const char *path, struct status *st)
 	return conv_put(s->c, FRAME_GONE, arg, s->path, s->path_len, st);
 }
 
-/* *@renamed: the receiver was told to, and the new name stands for that, or for nothing. */
-static int put_rename(struct sender *s, const struct send_change *change, bool *renamed,
-		      struct status *st)
+int send_list_rename(struct sender *s, const char *from, const char *to, uint32_t flags,
+		     struct status *st)
 {
-	char paths[2 * PATH_MAX];
+	const char *slash = strrchr(to, '/');
+	char dir[PATH_MAX], paths[2 * PATH_MAX];
 	uint64_t arg[FRAME_ARGS] = { 0 };
 	size_t len;
-	int fd;
+	int ret;
 
-	*renamed = false;
-	if (!change->from || !(s->sync->flags & SYNC_F_DELETE))
+	if (!(s->sync->flags & SYNC_F_DELETE))
 		return 0;
-	/* Something else has the old name already. */
-	fd = path_open_within(sync_top(s), change->from, O_PATH | O_NOFOLLOW);
-	if (fd >= 0)
-		close(fd);
-	if (fd != -ENOENT && fd != -ENOTDIR)
-		return 0;
-	if (!set_path(s, change->from))
-		return 0;
+	ret = sync_has_questions(s) ? sync_drain(s, st) : 0;
+	len = slash ? slash - to : 0;
+	memcpy(dir, to, len);
+	dir[len] = '\0';
+	if (!ret)
+		ret = leave_for(s, dir, st);
+	if (!ret && flags & SEND_F_WAS_DIR)
+		ret = put_gone(s, to, st);
+	/* What has too long a path is not there, and all of it comes. */
+	if (ret || !set_path(s, from))
+		return ret;
 	len = s->path_len + 1;
 	memcpy(paths, s->path, len);
-	if (!set_path(s, change->path))
+	if (!set_path(s, to))
 		return 0;
 	memcpy(paths + len, s->path, s->path_len + 1);
 	len += s->path_len + 1;
 	sync_forget_dir(s);
-	*renamed = true;
 	arg[0] = payload_check(paths, len);
 	s->number++;
 	return conv_put(s->c, FRAME_RENAME, arg, paths, len, st);
@@ -360,7 +368,7 @@ static int change_there(struct sender *s, const struct send_change *change, uint
 }
 
 int send_list_change(struct sender *s, const struct send_change *change, enum send_kind *kind,
-		     bool *renamed, struct status *st)
+		     struct status *st)
 {
 	const char *slash = strrchr(change->path, '/');
 	const char *base = slash ? slash + 1 : change->path;
@@ -371,7 +379,6 @@ int send_list_change(struct sender *s, const struct send_change *change, enum se
 	int dirfd, err, ret = 0;
 
 	*kind = SEND_NOTHING;
-	*renamed = false;
 	/* The top itself is told of in each round. */
 	if (!*change->path)
 		return 0;
@@ -391,12 +398,7 @@ int send_list_change(struct sender *s, const struct send_change *change, enum se
 	if (flags & SEND_F_WAS_DIR || (flags & SEND_F_REMOVED && S_ISDIR(stat.st_mode)))
 		ret = put_gone(s, change->path, st);
 	if (!ret)
-		ret = put_rename(s, change, renamed, st);
-	if (ret)
-		return ret;
-	if (change->from && !*renamed)
-		flags |= SEND_F_CONTENT;
-	ret = sync_ready(s, st);
+		ret = sync_ready(s, st);
 	return ret ? ret : change_there(s, change, flags, dirfd, base, &stat, kind, st);
 }
 

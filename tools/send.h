@@ -107,7 +107,6 @@ int send_set_sync(struct sender *s, const struct sync *sync, struct status *st);
 struct send_change {
 	const char *path;		/* beneath what was named */
 	const struct stat *stat;	/* what it must still be to be sent, or NULL */
-	const char *from;		/* what it was called before, over there as well; or NULL */
 	uint32_t flags;			/* SEND_F_* */
 };
 
@@ -130,7 +129,13 @@ int send_list_open(struct sender *s, const struct path_root *root, const char *p
 		   struct status *st);
 int send_list_begin(struct sender *s, struct status *st);
 int send_list_change(struct sender *s, const struct send_change *change, enum send_kind *kind,
-		     bool *renamed, struct status *st);
+		     struct status *st);
+/*
+ * What is called @from over there is called @to afterwards, or nothing is. @flags: SEND_F_WAS_DIR
+ * when what had that name was a directory. @to, and @from, are changes that are to follow.
+ */
+int send_list_rename(struct sender *s, const char *from, const char *to, uint32_t flags,
+		     struct status *st);
 /* Waits until all of the round is in its place; *@damaged: but for what FINISH brings. */
 int send_list_end(struct sender *s, bool *damaged, struct status *st);
 

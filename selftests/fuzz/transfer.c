@@ -925,13 +925,13 @@ static void test_list(uint8_t how)
 	static const struct send_change changes[] = {
 		{ .path = "f", .flags = SEND_F_CONTENT }, { .path = "d/f", .flags = SEND_F_ALONE },
 		{ .path = "none", .flags = SEND_F_REMOVED | SEND_F_WAS_DIR },
-		{ .path = "d", .from = "none" }, { .path = "big", .flags = SEND_F_CONTENT },
+		{ .path = "d" }, { .path = "big", .flags = SEND_F_CONTENT },
 	};
 	static struct client_options o = CLIENT_OPTIONS_DEFAULT;
 	struct sync sync = { .flags = SYNC_F_LISTED | SYNC_F_DELETE, .max_delete = UINT64_MAX };
 	static struct sender s;
 	struct client cl = { 0 };
-	bool damaged, renamed;
+	bool damaged;
 	enum send_kind kind;
 	struct status st;
 	unsigned int i;
@@ -947,9 +947,11 @@ static void test_list(uint8_t how)
 	for (i = 0; !ret && i < 2; i++) {
 		ret = send_list_begin(&s, &st);
 		if (!ret && how & 1 << i)
-			ret = send_list_change(&s, &changes[how >> 3 & 3], &kind, &renamed, &st);
+			ret = send_list_change(&s, &changes[how >> 3 & 3], &kind, &st);
+		if (!ret && how & 0x20)
+			ret = send_list_rename(&s, "none", changes[3 + i].path, SEND_F_WAS_DIR, &st);
 		if (!ret)
-			ret = send_list_change(&s, &changes[4 - i], &kind, &renamed, &st);
+			ret = send_list_change(&s, &changes[4 - i], &kind, &st);
 		if (!ret)
 			ret = send_list_end(&s, &damaged, &st);
 	}

@@ -177,6 +177,61 @@ renames()
 }
 ok "renames, most of them without content" renames
 
+# chain FILES COMMAND: what it does, while nobody looks, takes no more content than so many.
+# What comes into a directory before that is watched comes as new.
+chain()
+{
+	local limit=$(((4 + $1) << 20)) name
+
+	clean && mkdir -p src/d/e src/n/o src/u && for name in a b d/f d/e/g; do
+		head -c 1M /dev/urandom >src/$name || return
+	done
+	touch -d '2001-01-01' src/a src/b src/d/f src/d/e/g && watch_ && kill -STOP "$pid" &&
+		(cd src && eval "$2") && kill -CONT "$pid" && until_ same && until_ times && end_ &&
+		holds bytes -le "$limit" && holds failed = 0 && holds syncs = 1
+}
+ok "renamed and renamed again" chain 0 'mv a x && mv x y && mv y d/z'
+ok "two names exchanged" chain 0 'mv a t && mv b a && mv t b'
+ok "three names exchanged, and back" chain 0 'mv a t && mv b a && mv d/f b && mv t d/f && mv b t && mv a b && mv t a'
+ok "a directory, and then a file in it" chain 0 'mv d n && mv n/d/f f && mv n/d/e/g n/d/f'
+ok "a file in a directory, and then that" chain 0 'mv d/f f && mv a d/a && mv d x && mv x/e o'
+ok "a directory into another one" chain 0 'mv d n/ && mv a n/d/e/ && mv n m'
+ok "directories exchanged" chain 0 'mv a u/f && mv u t && mv d u && mv t d'
+ok "one in the place of one that went" chain 0 'rm -r d && mv a d && rmdir u && mv n a && mv b a/b'
+ok "a directory in the place of a file, and of a directory" chain 1 'rm a && mv d a && rmdir n/o && mv a/e n/o && rm -r a && mv n a'
+ok "written, renamed, and written again" chain 1 \
+	'echo 1 >a && mv a x && echo 2 >a && mv b y && echo 3 >y && mv d x1 && echo 4 >x1/f && mv x1 d && touch -d 2001-01-01 d/f && rm d/e/g'
+ok "renamed, and another one of that name" chain 2 'mv a x && cp -p b a && mv d x1 && mkdir d && mv x1/f d/f'
+ok "renamed and removed" chain 0 'mv a x && rm x && mv d x1 && rm x1/f && mv x1 d && mv b y && mv y b'
+
+# churn SEED: renames at random, while they are sent
+churn()
+{
+	local i from to
+
+	clean && RANDOM=$1 && mkdir -p src/d/e src/f && for i in 1 2 3 4 5; do head -c 100000 /dev/urandom >src/$i; done &&
+		touch -d '2001-01-01' src/? && watch_ || return
+	for i in $(seq 150); do
+		mapfile -t names < <(cd src && find . -mindepth 1 -printf '%P\n' | sort)
+		from=src/${names[RANDOM % ${#names[@]}]}
+		to=src/${names[RANDOM % ${#names[@]}]}
+		case $((RANDOM % 8)) in
+		0) mv -T "$from" "$to.$i" 2>/dev/null;;
+		1) [ ! -d "$to" ] || mv "$from" "$to/" 2>/dev/null;;
+		2) mv -T "$from" src/t 2>/dev/null && mv -T "$to" "$from" 2>/dev/null && mv -T src/t "$to" 2>/dev/null;;
+		3) [ -d "$to" ] || echo "$i" >"$to" && touch -d '2001-01-01' "$to";;
+		4) [ -e src/d ] || mkdir -p src/d/e; mkdir -p "src/f.$i" && cp -p "$from" "src/f.$i/" 2>/dev/null;;
+		5) [ ! -f "$from" ] || mv -T "$from" "$to" 2>/dev/null;;
+		6) mv -T "$from" "src/z$i" 2>/dev/null && mv -T "src/z$i" "src/y$i" && mv -T "src/y$i" "$from";;
+		7) [ ${#names[@]} -lt 25 ] || rm -r "$to";;
+		esac
+		[ $((i % 37)) != 0 ] || { sleep 0.05; until_ same || return; }
+	done
+	until_ same && kill -TERM "$pid" && wait "$pid" && pid='' && grep summary said
+}
+ok "renames at random" churn 1
+ok "other renames at random" churn 2
+
 # The names of two files are exchanged, and a directory takes the place of a file.
 exchanges()
 {
@@ -284,7 +339,7 @@ slow_deletion()
 {
 	local i
 
-	clean && (cd src/d && seq 200 | xargs touch) && MEMRUN_SLOW=25000 watch_ -t 2 && kill -STOP "$pid" &&
+	clean && (cd src/d && seq 200 | xargs touch) && MEMRUN_SLOW=40000 watch_ -t 4 && kill -STOP "$pid" &&
 		rm -r src/d || return
 	for i in $(seq 20); do
 		head -c 100000 /dev/urandom >"src/$i" || return
