@@ -348,18 +348,9 @@ static bool fits_inline(const struct sender *s)
 	       entry_size(&s->e) + s->e.size <= conv_room_max(s->c);
 }
 
-static int send_link(struct sender *s, const struct stat *stat,
-		     const struct links_file *target, struct status *st)
+int send_link(struct sender *s, const struct stat *stat, const struct links_file *target,
+	      struct status *st)
 {
-	char name[NAME_MAX + 1];
-	int ret;
-
-	/* What it is a link of may be about to be replaced. */
-	strcpy(name, s->e.name);
-	ret = s->sync ? sync_drain(s, st) : 0;
-	if (ret)
-		return ret;
-	strcpy(s->e.name, name);
 	entry_describe(&s->e, stat);
 	attr_collect(&s->e, -1, 0, st);
 	s->e.flags = ENTRY_F_LINK;
@@ -428,6 +419,9 @@ int send_regular(struct sender *s, int fd, struct stat *stat, struct status *st)
 	int ret;
 
 	target = stat->st_nlink > 1 ? links_find(&s->links, stat->st_dev, stat->st_ino) : NULL;
+	/* What it is a link of may be about to be replaced. */
+	if (target && s->sync && !(s->o->flags & REQUEST_F_DRY_RUN))
+		return send_later(s, stat) ? 0 : status_set(st, STATUS_FAIL, "out of memory");
 	if (target)
 		return send_link(s, stat, target, st);
 	if (s->sync)

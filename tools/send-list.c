@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The sending end of a list of changes: of each path what it is now, in the order of the
- * list, within the directories that lead there.
+ * The sending end of a list, of changes or of links: of each path what it is now, in the
+ * order of the list, within the directories that lead there.
  */
 #include "sender.h"
 
@@ -39,6 +39,13 @@ static void close_levels(struct send_list *l)
 
 void list_end(struct sender *s)
 {
+	struct send_later *later;
+
+	while (s->first_later) {
+		later = s->first_later;
+		s->first_later = later->next;
+		free(later);
+	}
 	if (!s->list)
 		return;
 	close_levels(s->list);
@@ -150,18 +157,24 @@ static int enter_dir(struct sender *s, const char *path, const char *name, int f
 	return send_entry(s, st);
 }
 
-int send_list_begin(struct sender *s, struct status *st)
+/* The top. */
+static int begin(struct sender *s, struct status *st)
 {
 	bool skipped;
 	int fd;
 
-	sync_forget_dir(s);
-	/* Other files may have the inodes by now. */
-	links_free(&s->links);
 	fd = fcntl(sync_top(s), F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return status_errno(st, STATUS_FAIL, errno, "cannot use the directory");
 	return enter_dir(s, "", s->list->name, fd, &skipped, st);
+}
+
+int send_list_begin(struct sender *s, struct status *st)
+{
+	sync_forget_dir(s);
+	/* Other files may have the inodes by now. */
+	links_free(&s->links);
+	return begin(s, st);
 }
 
 /* Whether the level's directory is @dir or leads there. */
@@ -411,4 +424,77 @@ int send_list_end(struct sender *s, bool *damaged, struct status *st)
 	if (!ret && sync_has_questions(s))
 		ret = sync_drain(s, st);
 	return ret ? ret : sync_round(s, damaged, st);
+}
+
+/* ---- names of files that a walk has met under another one ---- */
+
+bool send_later(struct sender *s, const struct stat *stat)
+{
+	struct send_later *later = malloc(sizeof(*later) + s->path_len + 1);
+
+	if (!later)
+		return false;
+	later->next = NULL;
+	later->dev = stat->st_dev;
+	later->ino = stat->st_ino;
+	memcpy(later->path, s->path, s->path_len + 1);
+	if (s->first_later)
+		s->last_later->next = later;
+	else
+		s->first_later = later;
+	s->last_later = later;
+	return true;
+}
+
+static int ask_link(struct sender *s, const struct send_later *later, struct status *st)
+{
+	const char *path = later->path + (has_name(s->list) ? strlen(s->list->name) + 1 : 0);
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+	size_t len = slash ? slash - path : 0;
+	char dir[PATH_MAX];
+	struct status why;
+	struct stat stat;
+	int err, ret;
+
+	memcpy(dir, path, len);
+	dir[len] = '\0';
+	ret = go_to(s, dir, &err, st);
+	if (!ret)
+		ret = sync_ready(s, st);
+	if (ret)
+		return ret;
+	set_path(s, path);
+	if (!err && fstatat(s->list->levels[s->list->depth - 1].fd, base, &stat,
+			    AT_SYMLINK_NOFOLLOW))
+		err = errno;
+	if (err)
+		status_errno(&why, STATUS_SOURCE, err, "cannot be opened");
+	else if (stat.st_dev != later->dev || stat.st_ino != later->ino)
+		err = -status_set(&why, STATUS_CHANGED, "was replaced before it was sent");
+	if (err)
+		return send_skip(s, &why, st);
+	strcpy(s->e.name, base);
+	return send_link(s, &stat, links_find(&s->links, later->dev, later->ino), st);
+}
+
+int send_links(struct sender *s, const char *name, struct status *st)
+{
+	const struct send_later *later;
+	int ret;
+
+	if (!s->first_later)
+		return 0;
+	ret = sync_drain(s, st);
+	s->list = calloc(1, sizeof(*s->list));
+	if (!ret && !s->list)
+		ret = status_set(st, STATUS_FAIL, "out of memory");
+	if (ret)
+		return ret;
+	strcpy(s->list->name, name);
+	ret = begin(s, st);
+	for (later = s->first_later; !ret && later; later = later->next)
+		ret = ask_link(s, later, st);
+	while (!ret && s->list->depth)
+		ret = pop_level(s, st);
+	return ret;
 }

@@ -225,14 +225,16 @@ static int walk_step(struct sender *s, struct walk *w, struct status *st)
 /* @fd is taken over; the path has the tree's name. */
 int send_tree(struct sender *s, int fd, const struct stat *stat, struct status *st)
 {
+	char name[NAME_MAX + 1];
 	struct walk w = { 0 };
 	int ret;
 
+	strcpy(name, s->e.name);
 	ret = send_dir(s, &w, fd, stat, 0, st);
 	while (!ret && w.depth)
 		ret = walk_step(s, &w, st);
 	while (w.depth)
 		closedir(w.levels[--w.depth].dir);
 	free(w.levels);
-	return ret;
+	return ret || !s->sync ? ret : send_links(s, name, st);
 }

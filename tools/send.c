@@ -49,6 +49,7 @@ void send_init(struct sender *s, struct conv *c, const struct send_options *o,
 	s->sync = NULL;
 	s->asked = NULL;
 	s->list = NULL;
+	s->first_later = s->last_later = NULL;
 	s->ask_hashed = false;
 	s->expected = NULL;
 	s->same = s->deleted = 0;

@@ -35,6 +35,14 @@ struct send_totals {
 	bool tree;			/* a directory is among it */
 };
 
+/* Another name of a file that was sent or asked about. */
+struct send_later {
+	struct send_later *next;
+	dev_t dev;
+	ino_t ino;
+	char path[];			/* as the receiver has it */
+};
+
 /* Something that was named, for what has to be sent again. */
 struct send_source {
 	const struct path_root *root;
@@ -66,6 +74,8 @@ struct sender {
 	const struct sync *sync;	/* NULL: all is sent */
 	struct send_sync *asked;	/* what the receiver has not answered yet */
 	struct send_list *list;
+	struct send_later *first_later;	/* other names of files, that are asked about at the end */
+	struct send_later *last_later;
 	bool ask_hashed;		/* questions go with the content's hash */
 	const struct stat *expected;	/* of content: what was seen of it; else it has changed */
 	uint64_t same;			/* what needed nothing, as DONE has it */

@@ -85,5 +85,14 @@ void sync_forget_dir(struct sender *s);
 /* Waits until the receiver has done all; *@damaged: files that come again. */
 int sync_round(struct sender *s, bool *damaged, struct status *st);
 void list_end(struct sender *s);
+/*
+ * Of a sync: a name that is to be asked about once all content is there; asks about these,
+ * in the tree that is called @name.
+ */
+bool send_later(struct sender *s, const struct stat *stat);
+int send_links(struct sender *s, const char *name, struct status *st);
+/* An entry with its name and path: it is a link of what was sent as @target. */
+int send_link(struct sender *s, const struct stat *stat, const struct links_file *target,
+	      struct status *st);
 
 #endif /* IVRING_SENDER_H */

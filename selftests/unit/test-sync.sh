@@ -390,6 +390,32 @@ in_way_copied()
 }
 both "what is in the way of push and pull" in_way_copied
 
+# Names of the same files in many directories: what they cost is looked at, too
+many_links()
+{
+	local d i code crossed
+
+	mkdir -p src/links && (
+		cd src/links && for d in $(seq 100); do
+			mkdir "$d" && for i in 1 2 3; do
+				echo "$d $i" >"$d/f$i" && ln "$d/f$i" "$d/l$i" && ln "$d/f$i" "$((d / 3 + 1))/m$d.$i" || exit
+			done
+		done
+		head -c 300000 /dev/urandom >7/big && ln 7/big 3/big && chmod 500 50
+	) && is 1003 eval 'sync_ -nv --perms $source/links $to | grep -v crossed | sort | uniq -c | grep -c "^ *1 new"' &&
+		crossed=$(wire sync_ --perms $source/links $to) && echo "$crossed crossed" &&
+		[ "$crossed" -lt 670000 ] && same src/links $dest/links &&
+		crossed=$(wire sync_ --perms $source/links $to) && echo "$crossed crossed" &&
+		[ "$crossed" -lt 235000 ] && same src/links $dest/links &&
+		(cd src/links && echo new >9/f1 && rm 8/l1 && ln 8/f2 8/l1 && ln 1/f1 100/late && mv 3/big 4/big) &&
+		sync_ -q --perms --delete $source/links $to && same src/links $dest/links
+	code=$?
+	chmod 700 src/links/50
+	rm -rf src/links
+	return $code
+}
+both "many hard links" many_links
+
 hashes()
 {
 	local hash
