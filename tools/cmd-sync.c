@@ -175,8 +175,8 @@ static int sync_run(struct syncer *y)
 	report_end(&y->report, y->name, &st);
 	if (!ret && st.code && y->sync.flags & SYNC_F_DELETE && st.code != STATUS_MAX_DELETE &&
 	    st.code != STATUS_NOT_REGULAR)
-		complain("sync: not all could be done: nothing %swas deleted",
-			 y->report.tally.deleted ? "else " : "");
+		complain("sync: not all could be done: %s was deleted",
+			 y->report.tally.deleted ? "not all" : "nothing");
 	return st.code;
 }
 

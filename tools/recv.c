@@ -371,7 +371,7 @@ static int recv_entry(struct receiver *r, const struct frame *f, struct status *
 
 static int recv_done(struct receiver *r, const struct frame *f, struct status *st)
 {
-	uint64_t arg[FRAME_ARGS] = { 0 };
+	uint64_t arg[FRAME_ARGS] = { 0 }, failed;
 	int fd, ret;
 
 	if (r->depth || f->arg[0] != r->seen)
@@ -396,8 +396,10 @@ static int recv_done(struct receiver *r, const struct frame *f, struct status *s
 		}
 		close(fd);
 	}
-	arg[0] = r->seen - r->failed;
-	arg[1] = r->failed;
+	/* What could not be deleted is no entry, and there may be more of it. */
+	failed = min_u64(r->failed, r->seen);
+	arg[0] = r->seen - failed;
+	arg[1] = failed;
 	arg[2] = r->first_code;
 	arg[3] = recv_same(r);
 	arg[4] = recv_deleted(r);

@@ -150,6 +150,25 @@ protected()
 }
 both "what is excluded is not deleted" protected
 
+# More of them than there are files
+undeletable()
+{
+	local code
+
+	mkdir -p src/few $dest/few/{1,2,3,4,5,6}/in && echo x >$dest/few/y || return
+	# shellcheck disable=SC2016
+	fails 9 "not all was deleted" unshare -m bash -c 'for i in "$2"/few/?/in; do mount -t tmpfs none "$i" || exit 1; done
+		"$0" sync -q --delete $1 '"$to" "$memrun" "$source/few" "$dest" && [ ! -e $dest/few/y ]
+	code=$?
+	rm -rf src/few
+	return $code
+}
+if unshare -m true 2>/dev/null; then
+	both "what cannot be deleted" undeletable
+else
+	skip "what cannot be deleted" "mounts are not for this user"
+fi
+
 unsure()
 {
 	first && touch $dest/src/more && mkdir src/secret && chmod 000 src/secret || return
