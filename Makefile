@@ -30,8 +30,8 @@ clean_modules = find kmod-* \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -
 		-name '*.order' -o -name '.*.cmd' \) -delete; rm -f Module.symvers modules.order .*.cmd
 in_lab = IVRING_KVER=$(LAB_KVER)
 
-.PHONY: all modules tools selftests demo check check-native check-lab check-debug check-kernels lab \
-	bench-ring bench-lab bench-lab-doc install uninstall clean help
+.PHONY: all modules tools selftests demo check check-native check-lab check-long check-debug \
+	check-kernels lab bench-ring bench-lab bench-lab-doc install uninstall clean help
 .DEFAULT_GOAL := all
 
 all: deps-tools-modules	## the modules and the tool
@@ -61,6 +61,10 @@ check-native: deps-tools-modules-check-proof-bench	## the tests that need no VM
 check-lab: deps-tools-modules-lab-test	## the tests in the lab
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run lab
+
+check-long: deps-tools-modules-lab-test	## the same at full length (slow)
+	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
+	@$(in_lab) selftests/run lab-long
 
 check-debug: deps-tools-modules-lab-debug	## the tests under kernels that check themselves (slow)
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests

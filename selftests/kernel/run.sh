@@ -8,7 +8,8 @@
 # Those on loop links run twice: on roomy links, and on the smallest there are,
 # where all channels and announcements share one doorbell; with them the two-sided
 # ones of ../pair/, both halves of which run here. ioctl-fuzz has something to do on
-# any kind of link. Names that end in .32 are 32-bit programs.
+# any kind of link. Names that end in .32 are 32-bit programs, which small links tell
+# nothing new: they run there at full length only.
 
 set -uo pipefail
 
@@ -16,6 +17,8 @@ set -uo pipefail
 modules=/tmp/ko
 bin=/src/build/selftests
 programs=("$@")
+# shellcheck source=../lab/lib.sh
+. /src/selftests/lab/lib.sh
 [ $# -gt 0 ] || programs=(loop loop-io loop-messages loop-options loop-user loop-file loop-mmap loop-conv \
 	loop-late loop-uring loop-stress two-sided-io two-sided-ways \
 	loop.32 loop-io.32 loop-messages.32 loop-options.32 loop-user.32 loop-file.32 loop-mmap.32 loop-conv.32 loop-late.32 \
@@ -25,13 +28,14 @@ count=0 failed=0 passed=0
 # A program ends by itself; this is for one that cannot.
 seconds=$((${IVRING_TEST_SECONDS:-900} * ${LAB_SLOW:-1}))
 
+# report CODE WHAT [SECONDS]
 report()
 {
 	local code=$1 what=$2
 
 	count=$((count + 1))
 	case $code in
-	0) echo "ok $count $what"; passed=$((passed + 1)) ;;
+	0) echo "ok $count $what${3:+ # $3 s}"; passed=$((passed + 1)) ;;
 	4) echo "ok $count $what # SKIP" ;;
 	124 | 137) echo "not ok $count $what # no end after $seconds s"; failed=1 ;;
 	*) echo "not ok $count $what # exit code $code"; failed=1 ;;
@@ -41,13 +45,15 @@ report()
 # run_program NAME WHAT
 run_program()
 {
+	local begin=$SECONDS
+
 	if [ ! -e "$bin/$1" ] && [[ $1 == *.32 ]]; then
 		echo "# SKIP the compiler makes no 32-bit programs: gcc-multilib"
 		report 4 "$2"
 		return
 	fi
 	timeout -k 10 "$seconds" "$bin/$1" 2>&1 | sed -u 's/^/# /'
-	report "${PIPESTATUS[0]}" "$2"
+	report "${PIPESTATUS[0]}" "$2" $((SECONDS - begin))
 }
 
 # What is still in use cannot be unloaded, and says so.
@@ -100,7 +106,8 @@ unload ivring_loop
 load ivring_loop.ko pairs=1 channels=2 vectors=1 size=65536
 export IVRING_TEST_MIB=8
 for program in "${programs[@]}"; do
-	[[ $program == host* ]] || run_program "$program" "$program, small"
+	[[ $program == host* ]] || { [[ $program == *.32 ]] && ! long; } ||
+		run_program "$program" "$program, small"
 done
 unset IVRING_TEST_MIB
 unload ivring_loop

@@ -16,6 +16,12 @@ LAB_MODULES=${LAB_MODULES:-/src}
 # How many times slower that kernel is than a stock one
 LAB_SLOW=${LAB_SLOW:-1}
 
+# long: what takes longer than it tells is tried, too ("make check-long").
+long()
+{
+	[ "${IVRING_TEST_LONG:-0}" = 1 ]
+}
+
 lab_guest_name()
 {
 	local name=${GUEST:-vm0}

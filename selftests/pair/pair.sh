@@ -17,10 +17,10 @@ PAIR_GUEST_ROOT=/tmp/root
 failures=0
 count=0
 
-# ok WHAT CMD...: one line of TAP.
+# ok WHAT CMD...: one line of TAP, and how long it took if that was long
 ok()
 {
-	local what=$1
+	local what=$1 begin=$SECONDS
 
 	shift
 	count=$((count + 1))
@@ -30,6 +30,7 @@ ok()
 		echo "not ok $count - $what ($*)"
 		failures=$((failures + 1))
 	fi
+	[ $((SECONDS - begin)) -lt 5 ] || echo "# $((SECONDS - begin)) s"
 }
 
 plan()

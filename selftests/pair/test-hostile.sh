@@ -5,7 +5,7 @@
 # fast as it can (see scribble.c), while the other one uses the link. First the guest
 # is mad, then the host. Nobody hangs, no kernel complains or fills its log, the other
 # link of the same two works as well as ever, and the link works again when it is
-# made anew. SECONDS-EACH for each way of going mad, 5 unless told.
+# made anew. SECONDS-EACH for each way of going mad: 3 unless told, or 20 at full length.
 
 # What is quoted is for a shell in the guest; functions are called through ok().
 # shellcheck disable=SC2016,SC2317
@@ -15,7 +15,7 @@ set -uo pipefail
 # shellcheck source=memory.sh
 . /src/selftests/pair/memory.sh
 
-EACH=${1:-5}
+EACH=${1:-$(long && echo 20 || echo 3)}
 SCRIBBLE=/src/build/selftests/scribble
 # Longest that a command on the mad link may take: its timeouts are 2 s each.
 PATIENCE=$((20 * LAB_SLOW))
