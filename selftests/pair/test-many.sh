@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Many at once: eight links of one host to two guests, sixteen channels each, with
-# fewer doorbell vectors than channels; and a link between the two guests, of which
-# the host's modules know nothing. Transfers on all of them at the same time.
+# Many at once: eight links of one host, sixteen channels each, with fewer doorbell
+# vectors than channels, to two guests, or to eight at full length; and a link between
+# the first two guests, of which the host's modules know nothing. Transfers on all of
+# them at the same time.
 
 # What is quoted is for a shell in the guest; the checks are called through ok().
 # shellcheck disable=SC2016,SC2317
@@ -13,11 +14,13 @@ set -uo pipefail
 
 LINKS=8
 GUESTS=(vm0 vm1)
+! long || GUESTS=(vm{0..7})
 EACH=$((LINKS / ${#GUESTS[@]}))
 CHANNELS=16
 VECTORS=3
 # What a guest is to have; more of it takes longer to boot.
 export GUEST_CPUS=1 GUEST_MEM=512M
+! long || GUEST_MEM=320M
 
 in_guest()
 {
@@ -34,13 +37,23 @@ each()
 	done
 }
 
+# others CMD...: in every guest but the first
+others()
+{
+	local g
+
+	for g in "${GUESTS[@]:1}"; do
+		in_guest "$g" "$@" || return
+	done
+}
+
 device()
 {
 	printf '%s\n' -chardev "socket,path=/run/ivring/$1.sock,id=$1" \
 		-device "ivshmem-doorbell,chardev=$1,vectors=$VECTORS"
 }
 
-# Guest number N has the links vmN*4 to vmN*4+3, and that between guests.
+# Guest number N has EACH links from vmN*EACH on; the first two that between guests, too.
 guests_start()
 {
 	local n i args
@@ -48,7 +61,7 @@ guests_start()
 	for ((n = 0; n < ${#GUESTS[@]}; n++)); do
 		mapfile -t args < <(for ((i = n * EACH; i < (n + 1) * EACH; i++)); do
 			device "vm$i"
-		done; device between)
+		done; [ $n -ge 2 ] || device between)
 		in_guest "${GUESTS[n]}" guest_start "${args[@]}" || return
 	done
 }
@@ -80,6 +93,16 @@ states_are()
 guest_states_are()
 {
 	[ "$(guest "$(declare -f states); states")" = "$1" ]
+}
+
+# In the guest of GUEST, all its links
+guest_is_up()
+{
+	# shellcheck disable=SC2153 # in_guest sets it
+	case $GUEST in
+	vm[01]) guest_states_are "$((EACH + 1)) up" ;;
+	*) guest_states_are "$EACH up" ;;
+	esac
 }
 
 # on_links FIRST LAST PUSH|PULL: at once; each has content of its own
@@ -122,7 +145,7 @@ between_and_all()
 {
 	local pids=() bad=0 g
 
-	for g in "${GUESTS[@]}"; do
+	for g in vm0 vm1; do
 		in_guest "$g" between_once "from-$g" &
 		pids+=($!)
 	done
@@ -138,14 +161,14 @@ between_and_all()
 channels_work()
 {
 	local c answer fds=() fd link
-	link=$(guest 'grep -lx vm1 /sys/class/ivring/ivring?/label')
+	link=$(guest 'grep -lx vm0 /sys/class/ivring/ivring?/label')
 	link=${link%/label}
 
 	guest "for c in \$(seq 2 $((CHANNELS - 1))); do
 		(exec 3<>/dev/${link##*/}c\$c; read -r word <&3; echo \"\$word\" >&3
 		 read -r end <&3) >/dev/null 2>&1 </dev/null &
 	done"
-	link=$(grep -lx vm1 /sys/class/ivring/ivring?/label)
+	link=$(grep -lx vm0 /sys/class/ivring/ivring?/label)
 	link=${link%/label}
 	for ((c = 2; c < CHANNELS; c++)); do
 		exec {fd}<>"/dev/${link##*/}c$c" || return
@@ -184,10 +207,10 @@ ok "all of them boot" each guest_wait
 ok "the first one's modules" in_guest vm0 load_guest
 ok "it waits for the second, and for nobody else" \
 	wait_for 10 in_guest vm0 guest_states_are "$EACH up 1 waiting"
-ok "so do the others' links" states_are "$EACH up $EACH waiting"
-ok "the second one's modules" in_guest vm1 load_guest
+ok "so do the others' links" states_are "$EACH up $((LINKS - EACH)) waiting"
+ok "the others' modules" others load_guest
 ok "all are up on the host" wait_for 20 states_are "$LINKS up"
-ok "and in the guests" wait_for 20 each guest_states_are "$((EACH + 1)) up"
+ok "and in the guests" wait_for 20 each guest_is_up
 ok "an agent in each, for all of its links" each guest_agent
 each guest 'head -c 4M /dev/urandom >/tmp/in'
 
@@ -200,11 +223,12 @@ ok "no wake-up was rescued" [ "$(rescued)" = 0 ]
 ok "nor in the guests" each guest_rescued
 
 ok "a guest is killed" in_guest vm1 guest_kill
-ok "the host sees it" wait_for 10 states_are "$EACH up $EACH waiting"
+ok "the host sees it" wait_for 10 states_are "$((LINKS - EACH)) up $EACH waiting"
 ok "so does the other guest" \
 	wait_for 10 in_guest vm0 guest_states_are "$EACH up 1 waiting"
 ok "whose links go on" on_links 0 $((EACH - 1)) pull
 ok "whole" came_back 0 $((EACH - 1))
+ok "the others are killed, too" others guest_kill
 ok "all goes down" pair_down
 ok "and the other server" between_stop
 plan
