@@ -126,8 +126,13 @@ static int ring_spin(struct ivring_chan *ch, bool tx, uint64_t min, int64_t time
 	return ret;
 }
 
-/* Until there are @min bytes: 0, -ENODATA when there never will be, an errno. */
-static int ring_wait_for(struct ivring_chan *ch, bool tx, uint64_t min, int64_t timeout_ns)
+/*
+ * Until there are @min bytes, or @least while it spins, as in the kernel: the next ones
+ * come at the same pace, and to be woken is to be worth it. 0, -ENODATA when there never
+ * will be, an errno.
+ */
+static int ring_wait_for(struct ivring_chan *ch, bool tx, uint64_t min, uint64_t least,
+			 int64_t timeout_ns)
 {
 	struct ivring_wait wait = {
 		.events = tx ? IVRING_WAIT_OUT : IVRING_WAIT_IN,
@@ -138,7 +143,7 @@ static int ring_wait_for(struct ivring_chan *ch, bool tx, uint64_t min, int64_t 
 	if (!ret && !timeout_ns)
 		return -EAGAIN;
 	if (!ret)
-		ret = ring_spin(ch, tx, min, timeout_ns);
+		ret = ring_spin(ch, tx, min_u64(min, least), timeout_ns);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	ret = ring_ioctl(ch, IVRING_IOC_WAIT, &wait);
@@ -153,7 +158,7 @@ static int ring_wait_for(struct ivring_chan *ch, bool tx, uint64_t min, int64_t 
 
 static int ring_reserve(struct ivring_chan *ch, struct ivring_span *span)
 {
-	int ret = ring_wait_for(ch, true, span->min, span->timeout_ns);
+	int ret = ring_wait_for(ch, true, span->min, ch->tx_least, span->timeout_ns);
 
 	if (ret)
 		return ret == -ENODATA ? -EPIPE : ret;
@@ -165,7 +170,7 @@ static int ring_reserve(struct ivring_chan *ch, struct ivring_span *span)
 static int ring_peek(struct ivring_chan *ch, struct ivring_span *span)
 {
 	struct ivring_channel_info info = { 0 };
-	int ret = ring_wait_for(ch, false, span->min, span->timeout_ns);
+	int ret = ring_wait_for(ch, false, span->min, span->min, span->timeout_ns);
 
 	if (ret == -ENODATA) {
 		/* What is left then is less than was asked for, or nothing. */

@@ -341,6 +341,8 @@ static int get_span(struct ivring_chan *ch, struct ivring_chan_span *cs, uint64_
 	int64_t slice = 0;
 	int ret;
 
+	if (cs == &ch->tx_span)
+		ch->tx_least = min;
 	for (;;) {
 		memset(&span, 0, sizeof(span));
 		span.min = want;

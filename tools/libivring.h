@@ -83,6 +83,8 @@ struct ivring_chan {
 	uint64_t ring_size;
 	uint64_t map_size;
 	uint64_t window;
+	/* Bytes of room that are enough for who need not sleep for more */
+	uint64_t tx_least;
 	struct ivring_chan_span tx_span;
 	struct ivring_chan_span rx_span;
 	/* chan-ring.c's own */

@@ -26,6 +26,7 @@ static void start(void)
 	memset(&chan, 0, sizeof(chan));
 	chan.fd = -1;
 	chan.spin_max_ns = SPIN_NS;
+	chan.tx_least = SIZE;
 	chan.tx_ring = (struct ivring_tx) {
 		.own = &wire.ring[0].producer, .peer = &wire.ring[0].consumer,
 		.size = SIZE, .window = SIZE,
@@ -104,6 +105,31 @@ static void test_halving(void)
 	CHECK(!pthread_join(peer, NULL));
 }
 
+/* One that takes so much and no more */
+static void *taking_peer(void *arg)
+{
+	usleep(SPIN_NS / 1000);
+	virt_store_release(&wire.ring[0].consumer.cons, htole64(*(uint64_t *)arg));
+	return NULL;
+}
+
+/* Who spins takes the room there is, if it is enough; only a sleeper waits for all. */
+static void test_least(void)
+{
+	uint64_t taken = 4096;
+	pthread_t peer;
+
+	for (int enough = 0; enough <= 1; enough++) {
+		start();
+		chan.spin_max_ns = 100 * SPIN_NS;
+		chan.tx_least = taken + !enough;
+		ivring_tx_publish(&chan.tx_ring, SIZE);
+		CHECK(!pthread_create(&peer, NULL, taking_peer, &taken));
+		CHECK(wait_for(true, SIZE / 2, -1) == (enough ? 0 : -EBADF));
+		CHECK(!pthread_join(peer, NULL));
+	}
+}
+
 static void test_bounds(void)
 {
 	start();
@@ -121,5 +147,6 @@ int main(void)
 	tap_run(test_bounds, "spins end at their limit, and at the wait's");
 	tap_run(test_creeping, "a peer that creeps on does not keep the waiter from sleeping");
 	tap_run(test_halving, "a peer that brings half of it, again and again");
+	tap_run(test_least, "who spins for room is content with less than a sleeper");
 	return tap_done();
 }
