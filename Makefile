@@ -50,7 +50,7 @@ demo: deps-tools-modules-lab	## push a file host -> guest -> host through the ri
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools
 	@$(in_lab) $(LAB) run -p -t 600 selftests/demo.sh && echo "demo: ok"
 
-check: deps-tools-modules-lab-test-check-proof-bench-debug	## every test
+check: deps-tools-modules-lab-test-check-proof-bench-debug	## the tests
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run native lab debug
 
@@ -62,9 +62,9 @@ check-lab: deps-tools-modules-lab-test	## the tests in the lab
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
 	@$(in_lab) selftests/run lab
 
-check-long: deps-tools-modules-lab-test	## the same at full length (slow)
+check-long: deps-tools-modules-lab-test-check-proof-bench-debug	## every test at full length (slow)
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests
-	@$(in_lab) selftests/run lab-long
+	@$(in_lab) selftests/run -l native lab debug
 
 check-debug: deps-tools-modules-lab-debug	## the tests under kernels that check themselves (slow)
 	@$(MAKE) KVER=$(LAB_KVER) build-modules build-tools build-selftests

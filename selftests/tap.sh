@@ -57,6 +57,12 @@ fails()
 	return 1
 }
 
+# long: what takes longer than it tells is tried, too ("make check-long").
+long()
+{
+	[ "${IVRING_TEST_LONG:-0}" = 1 ]
+}
+
 # skip WHAT REASON
 skip()
 {
