@@ -225,7 +225,7 @@ churn()
 		6) mv -T "$from" "src/z$i" 2>/dev/null && mv -T "src/z$i" "src/y$i" && mv -T "src/y$i" "$from";;
 		7) [ ${#names[@]} -lt 25 ] || rm -r "$to";;
 		esac
-		[ $((i % 37)) != 0 ] || { sleep 0.05; until_ same || return; }
+		[ $((i % 37)) != 0 ] || until_ same || return
 	done
 	until_ same && kill -TERM "$pid" && wait "$pid" && pid='' && grep summary said
 }
