@@ -94,6 +94,10 @@ function load_all() {
 	load_values("memory")
 	load_values("rtt")
 	load_trips()
+	load_memory_ways()
+	load_keys()
+	load_losses()
+	load_command_names()
 }
 
 # The least of a list, or, with a sign of -1, the most

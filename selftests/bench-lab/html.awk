@@ -164,10 +164,6 @@ function head() {
 
 BEGIN {
 	load_all()
-	load_memory_ways()
-	load_keys()
-	load_losses()
-	load_command_names()
 	head()
 	pairs("The run", settings, setting_names, setting)
 	pairs("Keys", keys, key_name, key)

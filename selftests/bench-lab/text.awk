@@ -337,10 +337,6 @@ function json(	i, sep, f) {
 
 BEGIN {
 	load_all()
-	load_memory_ways()
-	load_keys()
-	load_losses()
-	load_command_names()
 	report()
 	parts()
 	dat("bulk")
