@@ -13,12 +13,11 @@
 /* What KVM itself begins with on x86 */
 #define HALT_POLL_NS	200000
 
-void advice_host(struct advices *a, const struct machine *m, const char *root)
+void advice_host(struct advices *a, const char *root)
 {
 	struct advice *one;
 	uint64_t value;
 
-	(void)m;
 	if (machine_number(root, &value, HALT_POLL) && !value) {
 		one = advice_add(a, "halt-poll", false, "", "a guest's CPU that sleeps is given up at "
 				 "once, and waking it takes tens of microseconds more");

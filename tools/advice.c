@@ -287,7 +287,7 @@ unsigned int advice_take(struct advices *a, const struct machine *m, const char 
 	memset(a, 0, sizeof(*a));
 	look_at_cpus(a, m, root);
 	look_at_clocks(a, root);
-	advice_host(a, m, root);
+	advice_host(a, root);
 	snprintf(path, sizeof(path), "%s/" CLASS, root);
 	count = scandir(path, &entries, is_link, versionsort);
 	for (i = 0; i < count; i++) {

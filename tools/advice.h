@@ -50,7 +50,7 @@ __attribute__((format(printf, 2, 3)))
 void advice_command(struct advice *one, const char *fmt, ...);
 
 /* A machine that has guests: KVM, and the QEMU of the link of that label. */
-void advice_host(struct advices *a, const struct machine *m, const char *root);
+void advice_host(struct advices *a, const char *root);
 void advice_qemu(struct advices *a, const struct machine *m, const char *root, const char *label);
 
 #endif /* IVRING_ADVICE_H */

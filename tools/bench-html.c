@@ -40,10 +40,9 @@ static void print_fact(FILE *out, const char *name, const char *value)
 static void print_facts(FILE *out, const struct bench_report *r)
 {
 	const struct ivring_link_info *info = r->info;
-	struct machine m;
+	const struct machine *m = r->machine;
 	char text[256];
 
-	machine_read(&m, "");
 	fputs("<table>\n", out);
 	snprintf(text, sizeof(text), "ivring%u %s, side %u, memory %s", info->link, info->label,
 		 info->side, ivring_memory_type_name(info->memory_type));
@@ -56,12 +55,12 @@ static void print_facts(FILE *out, const struct bench_report *r)
 	snprintf(text, sizeof(text), "%u runs, %u channels", r->runs, r->channels);
 	print_fact(out, "work", text);
 	snprintf(text, sizeof(text), "%s, %u CPUs, %u NUMA nodes, caches of %llu, %llu and %llu KiB",
-		 m.cpu, m.cpus, m.nodes, (unsigned long long)m.l1 >> 10,
-		 (unsigned long long)m.l2 >> 10, (unsigned long long)m.l3 >> 10);
+		 m->cpu, m->cpus, m->nodes, (unsigned long long)m->l1 >> 10,
+		 (unsigned long long)m->l2 >> 10, (unsigned long long)m->l3 >> 10);
 	print_fact(out, "CPU", text);
-	print_fact(out, "kernel", m.kernel);
-	print_fact(out, "hypervisor", m.hypervisor);
-	print_fact(out, "machine", m.product);
+	print_fact(out, "kernel", m->kernel);
+	print_fact(out, "hypervisor", m->hypervisor);
+	print_fact(out, "machine", m->product);
 	fputs("</table>\n", out);
 }
 

@@ -86,12 +86,17 @@ static int worker_start(struct worker *w, const struct bench *b, unsigned int ch
 	return status_errno(st, STATUS_FAIL, errno, "cannot make a process");
 }
 
+void bench_load_stop(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static void worker_stop(struct worker *w)
 {
 	close(w->fd);
-	kill(w->pid, SIGTERM);
-	while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	bench_load_stop(w->pid);
 }
 
 /* ---- beside it ---- */
@@ -114,6 +119,12 @@ static int worker_ready(const struct worker *w, struct status *st)
 		return worker_lost(n, st);
 	*st = o.status;
 	return o.ret;
+}
+
+/* It begins. */
+static int worker_go(const struct worker *w, struct status *st)
+{
+	return send(w->fd, "", 1, MSG_NOSIGNAL) == 1 ? 0 : worker_lost(0, st);
 }
 
 static int worker_outcome(const struct worker *w, struct outcome *o, struct status *st)
@@ -155,8 +166,7 @@ static int run_workers(const struct worker *workers, unsigned int count,
 	for (i = 0; !ret && i < count; i++)
 		ret = worker_ready(&workers[i], st);
 	for (i = 0; !ret && i < count; i++)
-		if (send(workers[i].fd, "", 1, MSG_NOSIGNAL) != 1)
-			ret = worker_lost(0, st);
+		ret = worker_go(&workers[i], st);
 	for (i = 0; !ret && i < count; i++) {
 		ret = worker_outcome(&workers[i], &o, st);
 		if (ret)
@@ -200,21 +210,14 @@ pid_t bench_load_start(const struct bench *b, const struct bench_request *rq, st
 	if (ret)
 		return ret;
 	ret = worker_ready(&w, st);
-	if (!ret && send(w.fd, "", 1, MSG_NOSIGNAL) != 1)
-		ret = worker_lost(0, st);
+	if (!ret)
+		ret = worker_go(&w, st);
 	if (ret) {
 		worker_stop(&w);
 		return ret;
 	}
 	close(w.fd);
 	return w.pid;
-}
-
-void bench_load_stop(pid_t pid)
-{
-	kill(pid, SIGTERM);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 }
 
 int bench_serve_more(const struct bench *b, unsigned int channels, int (*serve)(struct bench *b),

@@ -60,54 +60,31 @@ static int calls_get(struct mover *m, uint8_t *p, uint64_t len)
 	return 0;
 }
 
-static int spans_put(struct mover *m, const uint8_t *p, uint64_t len)
+/* By spans, to @p or from there: a span is taken, and handed over in chunks. */
+static int spans_move(struct mover *m, bool put, uint8_t *p, uint64_t len)
 {
+	unsigned long take = put ? IVRING_IOC_RESERVE : IVRING_IOC_PEEK;
+	unsigned long hand_over = put ? IVRING_IOC_COMMIT : IVRING_IOC_RELEASE;
 	struct ivring_span span = { 0 };
-	uint64_t n;
+	uint64_t n, left;
 	int ret = 0;
 
 	while (!ret && len) {
 		span = (struct ivring_span) {
-			.min = min_u64(len, m->chunk),
+			.min = put ? min_u64(len, m->chunk) : 1,
 			.timeout_ns = m->bench->timeout_ms * NSEC_PER_MSEC,
 		};
-		ret = channel_ioctl(m, IVRING_IOC_RESERVE, &span);
-		for (uint64_t room = span.len; !ret && room && len; room -= n) {
-			n = min_u64(min_u64(len, room), m->chunk);
-			memcpy(m->tx_map + span.offset, p, n);
-			span.len = n;
-			ret = channel_ioctl(m, IVRING_IOC_COMMIT, &span);
-			span.offset = (span.offset + n) & (m->info.ring_size - 1);
-			p += n;
-			len -= n;
-		}
-	}
-	if (ret)
-		return ret;
-	/* What is still reserved is given up; nothing may be, which is no error. */
-	span.len = 0;
-	ret = channel_ioctl(m, IVRING_IOC_COMMIT, &span);
-	return ret == -EINVAL ? 0 : ret;
-}
-
-static int spans_get(struct mover *m, uint8_t *p, uint64_t len)
-{
-	struct ivring_span span = { 0 };
-	uint64_t n;
-	int ret = 0;
-
-	while (!ret && len) {
-		span = (struct ivring_span) {
-			.min = 1, .timeout_ns = m->bench->timeout_ms * NSEC_PER_MSEC,
-		};
-		ret = channel_ioctl(m, IVRING_IOC_PEEK, &span);
+		ret = channel_ioctl(m, take, &span);
 		if (!ret && !span.len)
 			return -EPIPE;
-		for (uint64_t there = span.len; !ret && there && len; there -= n) {
-			n = min_u64(min_u64(len, there), m->chunk);
-			memcpy(p, m->rx_map + span.offset, n);
+		for (left = span.len; !ret && left && len; left -= n) {
+			n = min_u64(min_u64(len, left), m->chunk);
+			if (put)
+				memcpy(m->tx_map + span.offset, p, n);
+			else
+				memcpy(p, m->rx_map + span.offset, n);
 			span.len = n;
-			ret = channel_ioctl(m, IVRING_IOC_RELEASE, &span);
+			ret = channel_ioctl(m, hand_over, &span);
 			span.offset = (span.offset + n) & (m->info.ring_size - 1);
 			p += n;
 			len -= n;
@@ -115,8 +92,9 @@ static int spans_get(struct mover *m, uint8_t *p, uint64_t len)
 	}
 	if (ret)
 		return ret;
+	/* What is still taken is given up; nothing may be, which is no error. */
 	span.len = 0;
-	ret = channel_ioctl(m, IVRING_IOC_RELEASE, &span);
+	ret = channel_ioctl(m, hand_over, &span);
 	return ret == -EINVAL ? 0 : ret;
 }
 
@@ -275,13 +253,13 @@ static bool has_indices(const struct mover *m)
 int mover_put(struct mover *m, const void *p, uint64_t len)
 {
 	return has_indices(m) ? user_put(m, p, len) :
-	       m->way == BENCH_SPANS ? spans_put(m, p, len) : calls_put(m, p, len);
+	       m->way == BENCH_SPANS ? spans_move(m, true, (void *)p, len) : calls_put(m, p, len);
 }
 
 int mover_get(struct mover *m, void *p, uint64_t len)
 {
 	return has_indices(m) ? user_get(m, p, len) :
-	       m->way == BENCH_SPANS ? spans_get(m, p, len) : calls_get(m, p, len);
+	       m->way == BENCH_SPANS ? spans_move(m, false, p, len) : calls_get(m, p, len);
 }
 
 int mover_move(struct mover *m, bool put, uint64_t len)

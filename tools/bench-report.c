@@ -82,9 +82,10 @@ uint64_t bench_channel_number(const struct bench_report *r, const char *name)
 	return value;
 }
 
-static void print_facts(const struct bench_report *r, const struct machine *m)
+static void print_facts(const struct bench_report *r)
 {
 	const struct ivring_link_info *info = r->info;
+	const struct machine *m = r->machine;
 
 	printf("ivring%u (%s), side %u: rings of %llu KiB, window %llu KiB, chunk %llu KiB, memory "
 	       "%s\n", info->link, info->label, info->side,
@@ -100,7 +101,7 @@ static void print_facts(const struct bench_report *r, const struct machine *m)
 	printf("%u runs, %u channels, median and range\n", r->runs, r->channels);
 }
 
-static void print_facts_object(const struct bench_report *r, const struct machine *m)
+static void print_facts_object(const struct bench_report *r)
 {
 	const struct ivring_link_info *info = r->info;
 
@@ -112,7 +113,7 @@ static void print_facts_object(const struct bench_report *r, const struct machin
 	       (unsigned long long)bench_channel_number(r, "window"),
 	       (unsigned long long)bench_channel_number(r, "chunk"),
 	       ivring_memory_type_name(info->memory_type), r->runs);
-	machine_print_json(m);
+	machine_print_json(r->machine);
 	puts("}");
 }
 
@@ -170,11 +171,9 @@ static void print_keys(const struct bench_report *r)
 
 void bench_report_text(const struct bench_report *r)
 {
-	struct machine m;
 	size_t i;
 
-	machine_read(&m, "");
-	print_facts(r, &m);
+	print_facts(r);
 	for (i = 0; i < r->count; i++)
 		print_line(r, &r->tests[i]);
 	print_keys(r);
@@ -220,11 +219,9 @@ static void print_object(const struct bench_report *r, const struct bench_test *
 
 void bench_report_json(const struct bench_report *r)
 {
-	struct machine m;
 	size_t i;
 
-	machine_read(&m, "");
-	print_facts_object(r, &m);
+	print_facts_object(r);
 	for (i = 0; i < r->count; i++)
 		print_object(r, &r->tests[i]);
 }

@@ -10,6 +10,7 @@
 
 #include "bench.h"
 #include "latency.h"
+#include "machine.h"
 
 #define BENCH_RUNS_MAX	1000
 
@@ -38,12 +39,14 @@ struct bench_test {
 /**
  * struct bench_report - all of them
  * @info: the link
+ * @machine: what it was measured on
  * @channel: the first that was used
  * @channels: how many share the work
  * @tests: the first two are memcpy() here and there
  */
 struct bench_report {
 	const struct ivring_link_info *info;
+	const struct machine *machine;
 	unsigned int channel;
 	unsigned int channels;
 	unsigned int runs;

@@ -496,14 +496,16 @@ static int write_html(const char *path, const struct bench_report *r, struct sta
 
 static int client(struct options *o, const struct ivring_link_info *info, struct status *st)
 {
+	struct machine machine;
 	struct bench_report r = {
-		.info = info, .channel = o->bench.channel, .channels = o->channels, .runs = o->runs,
+		.info = info, .machine = &machine, .channel = o->bench.channel, .channels = o->channels, .runs = o->runs,
 	};
 	int ret;
 
 	r.tests = calloc(TESTS_MAX, sizeof(*r.tests));
 	if (!r.tests)
 		return status_set(st, STATUS_NO_SPACE, "no memory");
+	machine_read(&machine, "");
 	r.count = make_tests(o, r.tests);
 	ret = run_all(o, r.tests, r.count, st);
 	if (!ret)

@@ -67,20 +67,14 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return 0;
 }
 
-static void json_string(const char *name, const char *text)
-{
-	printf(",\"%s\":", name);
-	report_json_string(text);
-}
-
 static void print_json(const struct advice *one)
 {
 	printf("{\"type\":\"advice\",\"id\":\"%s\",\"urgent\":%s", one->id,
 	       one->urgent ? "true" : "false");
-	json_string("subject", one->subject);
-	json_string("what", one->what);
-	json_string("why", one->why);
-	json_string("command", one->command);
+	report_json_member("subject", one->subject);
+	report_json_member("what", one->what);
+	report_json_member("why", one->why);
+	report_json_member("command", one->command);
 	puts("}");
 }
 

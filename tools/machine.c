@@ -166,18 +166,12 @@ void machine_read(struct machine *m, const char *root)
 	read_product(m, root);
 }
 
-static void json_string(const char *name, const char *text)
-{
-	printf(",\"%s\":", name);
-	report_json_string(text);
-}
-
 void machine_print_json(const struct machine *m)
 {
 	printf("\"cpus\":%u,\"nodes\":%u,\"l1\":%llu,\"l2\":%llu,\"l3\":%llu", m->cpus, m->nodes,
 	       (unsigned long long)m->l1, (unsigned long long)m->l2, (unsigned long long)m->l3);
-	json_string("cpu", m->cpu);
-	json_string("kernel", m->kernel);
-	json_string("hypervisor", m->hypervisor);
-	json_string("product", m->product);
+	report_json_member("cpu", m->cpu);
+	report_json_member("kernel", m->kernel);
+	report_json_member("hypervisor", m->hypervisor);
+	report_json_member("product", m->product);
 }

@@ -56,6 +56,12 @@ void report_json_string(const char *text)
 	putchar('"');
 }
 
+void report_json_member(const char *name, const char *text)
+{
+	printf(",\"%s\":", name);
+	report_json_string(text);
+}
+
 static void clear_progress(struct report *r)
 {
 	if (r->shown)

@@ -50,5 +50,7 @@ void report_end(struct report *r, const char *name, const struct status *st);
 const char *report_kind(const struct entry *e);
 /* A string of JSON: bytes that are no UTF-8 become lone surrogates, U+DC80 to U+DCFF. */
 void report_json_string(const char *text);
+/* A member of an object, after others. */
+void report_json_member(const char *name, const char *text);
 
 #endif /* IVRING_REPORT_H */
