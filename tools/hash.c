@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "hash.h"
 
-#include <dlfcn.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #endif
 
 #include "hash64.h"
+#include "library.h"
 #include "util.h"
 
 /* Holes up to this size are hashed as zeros, for the sake of a hash that others know. */
@@ -159,26 +159,18 @@ static struct {
 
 static bool sha256_load(void)
 {
-	void *lib;
+	static const struct library_symbol symbols[] = {
+		{ "EVP_MD_CTX_new", &crypto.create },
+		{ "EVP_MD_CTX_free", &crypto.destroy },
+		{ "EVP_DigestInit_ex", &crypto.init },
+		{ "EVP_MD_CTX_copy_ex", &crypto.copy },
+		{ "EVP_DigestUpdate", &crypto.add },
+		{ "EVP_DigestFinal_ex", &crypto.final },
+		{ "EVP_sha256", &crypto.sha256 },
+		{ }
+	};
 
-	if (crypto.sha256)
-		return true;
-	lib = dlopen("libcrypto.so.3", RTLD_NOW);
-	if (!lib)
-		lib = dlopen("libcrypto.so", RTLD_NOW);
-	if (!lib)
-		return false;
-	crypto.create = dlsym(lib, "EVP_MD_CTX_new");
-	crypto.destroy = dlsym(lib, "EVP_MD_CTX_free");
-	crypto.init = dlsym(lib, "EVP_DigestInit_ex");
-	crypto.copy = dlsym(lib, "EVP_MD_CTX_copy_ex");
-	crypto.add = dlsym(lib, "EVP_DigestUpdate");
-	crypto.final = dlsym(lib, "EVP_DigestFinal_ex");
-	if (!crypto.create || !crypto.destroy || !crypto.init || !crypto.copy || !crypto.add ||
-	    !crypto.final)
-		return false;
-	crypto.sha256 = dlsym(lib, "EVP_sha256");
-	return crypto.sha256;
+	return crypto.sha256 || library_load("libcrypto.so.3", "libcrypto.so", symbols);
 }
 
 static void *sha256_create(void)
@@ -224,21 +216,14 @@ static struct {
 
 static bool blake3_load(void)
 {
-	void *lib;
+	static const struct library_symbol symbols[] = {
+		{ "blake3_hasher_init", &blake3.init },
+		{ "blake3_hasher_update", &blake3.add },
+		{ "blake3_hasher_finalize", &blake3.final },
+		{ }
+	};
 
-	if (blake3.final)
-		return true;
-	lib = dlopen("libblake3.so.0", RTLD_NOW);
-	if (!lib)
-		lib = dlopen("libblake3.so", RTLD_NOW);
-	if (!lib)
-		return false;
-	blake3.init = dlsym(lib, "blake3_hasher_init");
-	blake3.add = dlsym(lib, "blake3_hasher_update");
-	if (!blake3.init || !blake3.add)
-		return false;
-	blake3.final = dlsym(lib, "blake3_hasher_finalize");
-	return blake3.final;
+	return blake3.final || library_load("libblake3.so.0", "libblake3.so", symbols);
 }
 
 static void *blake3_create(void)

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #if __has_include(<hdr/hdr_histogram.h>)
-#include <dlfcn.h>
 #include <hdr/hdr_histogram.h>
 
+#include "library.h"
 #include "util.h"
 
 /* Longer than anything that is waited for; what is beyond counts as this. */
@@ -20,49 +20,45 @@ static struct {
 	typeof(&hdr_close) close;
 	typeof(&hdr_record_value) record;
 	typeof(&hdr_value_at_percentile) percentile;
-} library;
+} hdr;
 
-static bool library_load(void)
+static bool hdr_load(void)
 {
+	static const struct library_symbol symbols[] = {
+		{ "hdr_init", &hdr.init },
+		{ "hdr_close", &hdr.close },
+		{ "hdr_record_value", &hdr.record },
+		{ "hdr_value_at_percentile", &hdr.percentile },
+		{ }
+	};
 	static bool tried;
-	void *lib;
 
-	if (tried)
-		return library.percentile;
+	if (!tried)
+		library_load("libhdr_histogram.so.6", "libhdr_histogram.so", symbols);
 	tried = true;
-	lib = dlopen("libhdr_histogram.so.6", RTLD_NOW);
-	if (!lib)
-		lib = dlopen("libhdr_histogram.so", RTLD_NOW);
-	if (!lib)
-		return false;
-	library.init = dlsym(lib, "hdr_init");
-	library.close = dlsym(lib, "hdr_close");
-	library.record = dlsym(lib, "hdr_record_value");
-	if (library.init && library.close && library.record)
-		library.percentile = dlsym(lib, "hdr_value_at_percentile");
-	return library.percentile;
+	return hdr.percentile;
 }
 
 /* Which one it is, is settled by the first that is added. */
 static bool library_add(struct latency *l, int64_t ns)
 {
-	if (!l->count && (!library_load() || library.init(1, HDR_MAX_NS, HDR_DIGITS, &l->hdr)))
+	if (!l->count && (!hdr_load() || hdr.init(1, HDR_MAX_NS, HDR_DIGITS, &l->hdr)))
 		l->hdr = NULL;
 	if (!l->hdr)
 		return false;
-	library.record(l->hdr, ns < HDR_MAX_NS ? ns : HDR_MAX_NS);
+	hdr.record(l->hdr, ns < HDR_MAX_NS ? ns : HDR_MAX_NS);
 	return true;
 }
 
 static int64_t library_part(const struct latency *l, double part)
 {
-	return library.percentile(l->hdr, part * 100);
+	return hdr.percentile(l->hdr, part * 100);
 }
 
 static void library_free(struct latency *l)
 {
 	if (l->hdr)
-		library.close(l->hdr);
+		hdr.close(l->hdr);
 }
 #else
 static bool library_add(struct latency *l, int64_t ns)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "sandbox.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -29,6 +28,7 @@
 #include <linux/ivring.h>
 
 #include "hash.h"
+#include "library.h"
 #include "proto.h"
 #include "util.h"
 
@@ -181,22 +181,18 @@ static struct {
 /* Of the kernel and of the library. */
 static bool has_seccomp(void)
 {
-	void *handle;
+	static const struct library_symbol symbols[] = {
+		{ "seccomp_init", &lib.init },
+		{ "seccomp_release", &lib.release },
+		{ "seccomp_attr_set", &lib.attr_set },
+		{ "seccomp_syscall_resolve_name", &lib.resolve },
+		{ "seccomp_rule_add_array", &lib.rule_add },
+		{ "seccomp_export_bpf", &lib.export },
+		{ }
+	};
 
-	if (lib.export)
-		return true;
-	handle = prctl(PR_GET_SECCOMP) < 0 ? NULL : dlopen("libseccomp.so.2", RTLD_NOW);
-	if (!handle)
-		return false;
-	lib.init = dlsym(handle, "seccomp_init");
-	lib.release = dlsym(handle, "seccomp_release");
-	lib.attr_set = dlsym(handle, "seccomp_attr_set");
-	lib.resolve = dlsym(handle, "seccomp_syscall_resolve_name");
-	lib.rule_add = dlsym(handle, "seccomp_rule_add_array");
-	if (!lib.init || !lib.release || !lib.attr_set || !lib.resolve || !lib.rule_add)
-		return false;
-	lib.export = dlsym(handle, "seccomp_export_bpf");
-	return lib.export;
+	return lib.export || (prctl(PR_GET_SECCOMP) >= 0 &&
+			      library_load("libseccomp.so.2", NULL, symbols));
 }
 
 /*
