@@ -28,29 +28,6 @@ void advice_host(struct advices *a, const char *root)
 
 /* ---- processes ---- */
 
-/* A line "NAME: VALUE" of a process's status */
-static bool status_text(const char *root, const char *pid, const char *name, char *value,
-			size_t size)
-{
-	char path[PATH_MAX], line[1024];
-	size_t len = strlen(name);
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/proc/%s/status", root, pid);
-	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, name, len) || line[len] != ':')
-			continue;
-		found = true;
-		snprintf(value, size, "%s", line + len + 1 + strspn(line + len + 1, " \t"));
-		value[strcspn(value, "\n")] = '\0';
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /*
  * The size of the pages by which a process has the memory of that link, in KiB; 0: it has
  * not, or this user may not know.
@@ -98,7 +75,8 @@ static void look_at_nodes(struct advices *a, const struct machine *m, const char
 	char nodes[256];
 	struct advice *one;
 
-	if (m->nodes < 2 || !status_text(root, pid, "Mems_allowed_list", nodes, sizeof(nodes)) ||
+	if (m->nodes < 2 || !machine_field(root, "Mems_allowed_list", nodes, sizeof(nodes),
+					   "proc/%s/status", pid) ||
 	    machine_list_count(nodes) < 2)
 		return;
 	one = advice_add(a, "numa", true, label, "a copy from another node's memory is slower, and "
@@ -131,7 +109,8 @@ static void look_at_vcpus(struct advices *a, const struct machine *m, const char
 		if (machine_text(root, comm, sizeof(comm), "proc/%s/comm", task) &&
 		    !strncmp(comm, "CPU ", 4)) {
 			vcpus++;
-			if (status_text(root, task, "Cpus_allowed_list", list, sizeof(list)) &&
+			if (machine_field(root, "Cpus_allowed_list", list, sizeof(list),
+					  "proc/%s/status", task) &&
 			    machine_list_count(list) > 1 && !loose++)
 				snprintf(first, sizeof(first), "%.20s", entries[i]->d_name);
 		}

@@ -12,17 +12,23 @@
 
 #define CACHES_MAX	16
 
-static bool first_line(const char *root, char *text, size_t size, const char *fmt, va_list ap)
+/* A file below @root, to be read */
+static FILE *open_below(const char *root, const char *fmt, va_list ap)
 {
 	char name[PATH_MAX], path[PATH_MAX];
-	FILE *f;
+
+	vsnprintf(name, sizeof(name), fmt, ap);
+	if (snprintf(path, sizeof(path), "%s/%s", root, name) >= (int)sizeof(path))
+		return NULL;
+	return fopen(path, "re");
+}
+
+static bool first_line(const char *root, char *text, size_t size, const char *fmt, va_list ap)
+{
+	FILE *f = open_below(root, fmt, ap);
 	bool ok;
 
 	*text = '\0';
-	vsnprintf(name, sizeof(name), fmt, ap);
-	if (snprintf(path, sizeof(path), "%s/%s", root, name) >= (int)sizeof(path))
-		return false;
-	f = fopen(path, "re");
 	if (!f)
 		return false;
 	ok = fgets(text, size, f);
@@ -76,24 +82,34 @@ unsigned int machine_list_count(const char *list)
 	return *list ? 0 : count;
 }
 
-/* A line "NAME : VALUE" of /proc/cpuinfo, the first of that name */
-static bool cpuinfo(const char *root, const char *name, char *value, size_t size)
+/* The value in a line "NAME : VALUE", NULL if it is another line */
+static const char *value_of(const char *line, const char *name)
 {
-	char path[PATH_MAX], line[8192];
-	bool found = false;
-	char *colon;
+	size_t len = strlen(name);
+
+	if (strncmp(line, name, len))
+		return NULL;
+	line += len + strspn(line + len, " \t");
+	return *line == ':' ? line + 1 + strspn(line + 1, " \t") : NULL;
+}
+
+bool machine_field(const char *root, const char *name, char *value, size_t size,
+		   const char *fmt, ...)
+{
+	const char *found = NULL;
+	char line[8192];
+	va_list ap;
 	FILE *f;
 
 	*value = '\0';
-	snprintf(path, sizeof(path), "%s/proc/cpuinfo", root);
-	f = fopen(path, "re");
+	va_start(ap, fmt);
+	f = open_below(root, fmt, ap);
+	va_end(ap);
 	while (f && !found && fgets(line, sizeof(line), f)) {
-		colon = strchr(line, ':');
-		if (!colon || strncmp(line, name, strlen(name)))
+		found = value_of(line, name);
+		if (!found)
 			continue;
-		found = true;
-		line[strcspn(line, "\n")] = '\0';
-		snprintf(value, size, "%s", colon[1] ? colon + 2 : "");
+		snprintf(value, size, "%.*s", (int)strcspn(found, "\n"), found);
 		make_printable(value);
 	}
 	if (f)
@@ -132,7 +148,8 @@ static void read_hypervisor(struct machine *m, const char *root)
 	/* CPUs that are emulated say so by their name, whatever their flags. */
 	if (!strncmp(m->cpu, "QEMU TCG", 8))
 		what = "tcg";
-	else if (cpuinfo(root, "flags", flags, sizeof(flags)) && strstr(flags, " hypervisor"))
+	else if (machine_field(root, "flags", flags, sizeof(flags), "proc/cpuinfo") &&
+		 strstr(flags, " hypervisor"))
 		what = machine_text(root, sources, sizeof(sources), "sys/devices/system/clocksource/"
 				    "clocksource0/available_clocksource") &&
 		       strstr(sources, "kvm-clock") ? "kvm" : "other";
@@ -155,7 +172,7 @@ void machine_read(struct machine *m, const char *root)
 	char list[256];
 
 	memset(m, 0, sizeof(*m));
-	cpuinfo(root, "model name", m->cpu, sizeof(m->cpu));
+	machine_field(root, "model name", m->cpu, sizeof(m->cpu), "proc/cpuinfo");
 	machine_text(root, m->kernel, sizeof(m->kernel), "proc/sys/kernel/osrelease");
 	if (machine_text(root, list, sizeof(list), "sys/devices/system/cpu/online"))
 		m->cpus = machine_list_count(list);

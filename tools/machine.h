@@ -41,6 +41,9 @@ bool machine_text(const char *root, char *text, size_t size, const char *fmt, ..
 /* The same for a decimal number, without a sign. */
 bool machine_number(const char *root, uint64_t *value, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The value of the first line "NAME : VALUE" of such a file, printable; likewise. */
+bool machine_field(const char *root, const char *name, char *value, size_t size,
+		   const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* How many a list such as "0-3,8" has; 0 for what is none. */
 unsigned int machine_list_count(const char *list);
 
