@@ -191,7 +191,7 @@ static int ivring_channel_open(struct inode *inode, struct file *file)
 	struct ivring_file *f;
 	int ret;
 
-	f = kzalloc(sizeof(*f), GFP_KERNEL);
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
 	if (!f)
 		return -ENOMEM;
 	f->channel = ch;

@@ -209,7 +209,7 @@ static long ivring_host_ioctl(struct file *file, unsigned int cmd, unsigned long
 
 static int ivring_host_open(struct inode *inode, struct file *file)
 {
-	struct ivring_host *h = kzalloc(sizeof(*h), GFP_KERNEL);
+	struct ivring_host *h = kzalloc(sizeof(*h), GFP_KERNEL_ACCOUNT);
 
 	if (!h)
 		return -ENOMEM;

@@ -126,8 +126,13 @@ static int ivring_host_check_geometry(struct ivring_host_memory *m, struct file 
 
 static void ivring_host_unpin_pages(struct ivring_host_memory *m, unsigned long count)
 {
-	if (count)
-		unpin_user_pages_dirty_lock(m->pages, count, true);
+	unsigned long n, done;
+
+	for (done = 0; done < count; done += n) {
+		n = min(count - done, IVRING_HOST_PIN_BATCH);
+		unpin_user_pages_dirty_lock(m->pages + done, n, true);
+		cond_resched();
+	}
 }
 
 static bool ivring_host_is_huge(const struct ivring_host_memory *m)
