@@ -296,9 +296,10 @@ static void server_main(bool with_host)
 	_exit(0);
 }
 
-/* False: it died instead. */
+/* False: it died instead, and has closed all its files by now. */
 static bool server_answers(void)
 {
+	siginfo_t info;
 	struct pollfd p[2] = {
 		{ .fd = control, .events = POLLIN }, { .fd = manager, .events = POLLIN },
 	};
@@ -310,6 +311,8 @@ static bool server_answers(void)
 		manager_listen();
 	} while (!p[0].revents);
 	alive = read(control, &c, 1) == 1;
+	if (!alive)
+		waitid(P_PID, server, &info, WEXITED | WNOWAIT);
 	manager_listen();
 	return alive;
 }
