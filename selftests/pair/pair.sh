@@ -113,12 +113,12 @@ serve_memfd()
 # /run/agent.pid.
 guest_agent_with()
 {
-	guest "served() { grep -c ': serving ivring' /results/agent.log 2>/dev/null; }
+	guest "served() { cat /results/agent.log 2>/dev/null | grep -c ': serving ivring'; }
 		before=\$(served)
 		setsid $IVRING agent $* >>/results/agent.log 2>&1 </dev/null & pid=\$!
 		echo \$pid >/run/agent.pid
 		for i in \$(seq $((200 * LAB_SLOW))); do
-			[ \$(served) -gt \${before:-0} ] && exit
+			[ \$(served) -gt \$before ] && exit
 			[ -e /proc/\$pid ] || exit
 			sleep 0.05
 		done
