@@ -105,7 +105,7 @@ settings()
 		"host_cpus $(nproc)" "kernel $(uname -r)" \
 		"qemu $(qemu-system-x86_64 --version | sed -n '1s/.*version //p')" \
 		"cpu $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" \
-		"accelerator $(grep -q 'QEMU TCG' /proc/cpuinfo && echo tcg || echo kvm) (host VM), kvm (guest)"
+		"accelerator $(lab_emulated && echo tcg || echo kvm) (host VM), kvm (guest)"
 }
 
 # What the pair is, once it is one; what cannot be read is left out.

@@ -22,6 +22,12 @@ long()
 	[ "${IVRING_TEST_LONG:-0}" = 1 ]
 }
 
+# The CPU of this VM is QEMU's emulator, with faults of its own.
+lab_emulated()
+{
+	grep -q 'QEMU TCG' /proc/cpuinfo
+}
+
 lab_guest_name()
 {
 	local name=${GUEST:-vm0}
@@ -157,7 +163,7 @@ lab_cmdline()
 		esac
 	done
 	# Emulated SVM offers the guest an XSAVE that its kernel finds broken.
-	if grep -q 'QEMU TCG' /proc/cpuinfo; then
+	if lab_emulated; then
 		echo noxsave
 	fi
 }
@@ -167,7 +173,7 @@ lab_cmdline()
 # is at: its kernel deadlocks or dies. An end of interrupt that exits keeps that time short.
 lab_guest_cpu()
 {
-	if [ "${GUEST_ACCEL:-kvm}" = kvm ] && grep -q 'QEMU TCG' /proc/cpuinfo; then
+	if [ "${GUEST_ACCEL:-kvm}" = kvm ] && lab_emulated; then
 		echo host,kvm-pv-eoi=off
 	else
 		echo host
@@ -256,7 +262,7 @@ lab_guest_again()
 	local name=$1 n=1
 	local -a args
 
-	grep -q 'QEMU TCG' /proc/cpuinfo || return
+	lab_emulated || return
 	while [ -e "$RESULTS/$name-failed-boot-$n" ]; do
 		n=$((n + 1))
 	done
