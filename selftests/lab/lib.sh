@@ -111,27 +111,20 @@ lab_guest_firmware()
 	esac
 }
 
-# guest_start [QEMU ARGS...]: starts the guest and returns; guest_wait waits
-# until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL,
-# GUEST_FIRMWARE (seabios or ovmf), GUEST_APPEND (kernel command line) and GUEST_RAM
-# (QEMU object that is its memory) change it.
-guest_start()
+# lab_guest_run NAME CONSOLE APPEND [QEMU ARGS...]: its QEMU, with what its console says
+# at the end of the file CONSOLE, and more words for its kernel's command line
+lab_guest_run()
 {
-	local name dir=$RESULTS kernel=/kernel key firmware devices
+	local name=$1 console=$2 append=$3 kernel=/kernel key firmware devices
 
-	name=$(lab_guest_name) || return
-	if guest_alive; then
-		echo "$name runs already" >&2
-		return 1
-	fi
+	shift 3
 	[ ! -e /guest-kernel/vmlinuz ] || kernel=/guest-kernel
 	key=$(cut -d' ' -f2 /lab/guest_key.pub)
-	rm -f "$LAB_RUN/$name".{pid,ssh} "$dir/.$name-ready"
+	rm -f "$LAB_RUN/$name".{pid,ssh}
 	devices=$(lab_guest_devices "$name" "$kernel") || return
 	mapfile -t devices <<<"$devices"
 	firmware=$(lab_guest_firmware "$name" "$kernel") || return
 	mapfile -t firmware <<<"$firmware"
-	lab_guest_remember "$name" "$@"
 
 	# The guest's memory is there from the start: the first use of a page through
 	# two levels of paging costs more than the copy that is to be measured.
@@ -143,12 +136,125 @@ guest_start()
 		-smp "${GUEST_CPUS:-2}" -m "${GUEST_MEM:-2G}" -machine memory-backend=ram \
 		-object "${GUEST_RAM:-memory-backend-ram},id=ram,size=${GUEST_MEM:-2G},prealloc=on" \
 		"${firmware[@]}" -initrd $kernel/initrd \
-		-append "lab.role=guest lab.name=$name lab.key=$key $(lab_cmdline) ${GUEST_APPEND:-}" \
-		-chardev "file,id=console,path=$dir/$name-console.log,append=on" \
-		-serial chardev:console \
+		-append "lab.role=guest lab.name=$name lab.key=$key $(lab_cmdline) $append" \
+		-chardev "file,id=console,path=$console,append=on" -serial chardev:console \
+		-chardev "socket,id=tell,path=$LAB_RUN/$name.tell,server=on,wait=off" \
+		-serial chardev:tell \
 		-monitor "unix:$LAB_RUN/$name.mon,server=on,wait=off" "${devices[@]}" \
-		"$@" </dev/null >"$dir/$name-qemu.log" 2>&1
+		"$@" </dev/null >"$RESULTS/$name-qemu.log" 2>&1
 	wait_for 10 test -s "$LAB_RUN/$name.pid"
+}
+
+# guest_start [QEMU ARGS...]: starts the guest and returns; guest_wait waits
+# until it can be used. GUEST_CPUS, GUEST_MEM, GUEST_SCRATCH (size), GUEST_ACCEL,
+# GUEST_FIRMWARE (seabios or ovmf), GUEST_APPEND (kernel command line) and GUEST_RAM
+# (QEMU object that is its memory) change it. With GUEST_BOOT=1 it boots in any case,
+# and its firmware has placed its devices; see lab_guest_state.
+guest_start()
+{
+	local name state
+
+	name=$(lab_guest_name) || return
+	if guest_alive; then
+		echo "$name runs already" >&2
+		return 1
+	fi
+	rm -f "$RESULTS/.$name-ready" "$LAB_RUN/$name.waits"
+	state=$(lab_guest_state "$name" "$@")
+	lab_guest_remember "$name" "$@"
+	if [ -n "$state" ]; then
+		: >"$LAB_RUN/$name.waits"
+		set -- "$@" -incoming "exec:cat $state"
+	fi
+	lab_guest_run "$name" "$RESULTS/$name-console.log" "${GUEST_APPEND:-}" "$@"
+}
+
+# lab_guest_state NAME [QEMU ARGS...]: prints where the state of a guest of this kind is
+# that has booted, if the guest is not to boot itself. Where CPUs are emulated to boot takes
+# a quarter of a minute, and is when most of what the emulator does wrong happens. So the
+# second guest of a kind boots for all that follow, with no device of a test, up to where
+# it is told to go on (see image/rc), and is saved; each then finds its devices by a scan
+# of the bus. Nothing is printed for those with other devices than links.
+lab_guest_state()
+{
+	local name=$1 kind state
+
+	lab_emulated && [ "${GUEST_BOOT:-0}${GUEST_FIRMWARE:-seabios}" = 0seabios ] || return
+	shift
+	lab_only_links "$@" || return
+	kind=$(echo "${GUEST_CPUS:-} ${GUEST_MEM:-} ${GUEST_ACCEL:-} ${GUEST_APPEND:-}" \
+		"${GUEST_RAM:-} ${GUEST_SCRATCH:-}" | md5sum | cut -c 1-12)
+	state=/scratch/guest-$kind
+	if [ ! -e "$state" ]; then
+		# The first may be the only one, and what failed once may do so again.
+		[ -e "$LAB_RUN/$kind.first" ] || { : >"$LAB_RUN/$kind.first" && return; }
+		[ ! -e "$LAB_RUN/$kind.failed" ] || return
+		lab_guest_save "$name" "$state" || { : >"$LAB_RUN/$kind.failed" && return; }
+	fi
+	echo "$state"
+}
+
+# lab_only_links [QEMU ARGS...]: they are about links, or none of the machine's devices
+lab_only_links()
+{
+	while [ $# -gt 0 ]; do
+		case "$1 ${2:-}" in
+		"-chardev socket,"* | "-device ivshmem-doorbell,"*) [[ $2 != *,bus=* ]] || return ;;
+		"-action "*) ;;
+		*) return 1 ;;
+		esac
+		shift 2
+	done
+}
+
+# lab_guest_save NAME FILE
+lab_guest_save()
+{
+	local name=$1 state=$2 console=$LAB_RUN/$1-save.log code=0
+
+	rm -f "$console"
+	lab_guest_run "$name" "$console" "${GUEST_APPEND:-} lab.wait" &&
+		LAB_SLOW=1 wait_for "${LAB_BOOT_SECONDS:-120}" lab_guest_says_it_waits "$console" &&
+		guest_monitor migrate_set_parameter max-bandwidth 10G >/dev/null &&
+		guest_monitor migrate -d "\"exec:cat >$state.new\"" >/dev/null &&
+		wait_for 30 lab_guest_is_saved && mv "$state.new" "$state" || code=1
+	guest_kill
+	rm -f "$state.new"
+	[ $code = 0 ] || mv "$console" "$RESULTS/$name-failed-save"
+	return $code
+} >&2
+
+lab_guest_says_it_waits()
+{
+	guest_dead || grep -qs 'lab: waits' "$1"
+}
+
+lab_guest_is_saved()
+{
+	guest_monitor info migrate | grep -q '^Migration status: completed'
+}
+
+# lab_guest_tell NAME SECONDS: who it is, to a guest that was restored, until it is up:
+# what arrives before its serial port was restored is lost.
+lab_guest_tell()
+{
+	local name=$1 deadline=$((SECONDS + $2))
+
+	# Its QEMU may not listen yet.
+	until lab_guest_up "$name" || [ "$SECONDS" -ge "$deadline" ]; do
+		while echo "tell $name $SRANDOM$SRANDOM$SRANDOM$SRANDOM told"; do
+			sleep 0.2
+			! lab_guest_up "$name" || break
+		done | socat -u - "UNIX-CONNECT:$LAB_RUN/$name.tell"
+	done 2>/dev/null
+}
+
+# lab_guest_is_late NAME: a guest that was restored has the time at which it was saved.
+lab_guest_is_late()
+{
+	[ ! -e "$LAB_RUN/$1.waits" ] ||
+		lab_guest_ssh "$1" -T guest "date -s @$EPOCHREALTIME" </dev/null >/dev/null
+	rm -f "$LAB_RUN/$1.waits"
 }
 
 # The part of the command line that both sides have in common.
@@ -292,6 +398,7 @@ lab_guest_answers()
 	local name=$1
 
 	shift
+	[ ! -e "$LAB_RUN/$name.waits" ] || lab_guest_tell "$name" "${1:-${LAB_BOOT_SECONDS:-120}}"
 	# On a slower kernel LAB_BOOT_SECONDS is more already.
 	if ! LAB_SLOW=1 wait_for "${1:-${LAB_BOOT_SECONDS:-120}}" lab_guest_up "$name" ||
 		guest_dead; then
@@ -303,6 +410,7 @@ lab_guest_answers()
 		echo "no shell on $name: $(<"$LAB_RUN/$name.log")" >&2
 		return 1
 	fi
+	lab_guest_is_late "$name"
 	if guest_dead; then
 		echo "$name came up, and is gone" >&2
 		return 1
@@ -371,7 +479,7 @@ guest_kill()
 		wait_for 30 lab_ended "$pid" || return
 	fi
 	lab_guest_ssh "$name" -O exit guest 2>/dev/null || :
-	rm -f "$LAB_RUN/$name".{pid,ssh,mon} "$RESULTS/.$name-ready"
+	rm -f "$LAB_RUN/$name".{pid,ssh,mon,tell} "$RESULTS/.$name-ready"
 }
 
 # guest_shutdown [SECONDS]: the guest's kernel powers off; killed if it won't.

@@ -99,6 +99,35 @@ check "waiting fails when the time is up" [ "$(code_of wait_for 1 false)" = 1 ]
 guest_kill
 check "a killed guest is dead" [ "$(code_of guest_alive)" != 0 ]
 check "commands for a dead guest fail" [ "$(code_of guest true 2>/dev/null)" = 255 ]
-guest_start
-check "the guest comes up again" guest_wait
-check "the guest shuts down" guest_shutdown
+
+in_vm1()
+{
+	GUEST=vm1 "$@"
+}
+
+# Booted or restored, each is another one, and lives now.
+drawn()
+{
+	guest 'cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id'
+}
+
+is_late()
+{
+	[ $(($(date +%s) - $(guest date +%s))) -gt 5 ]
+}
+
+seen=
+for i in 1 2; do
+	guest_start
+	check "the guest comes up again" guest_wait
+	check "by its name" [ "$(guest hostname)" = vm0 ]
+	now=$(drawn)
+	check "with random numbers of its own" [ "$now" != "$seen" ]
+	seen=$now
+	check "and this time" eval '! is_late'
+	check "the guest shuts down" guest_shutdown
+done
+in_vm1 guest_start
+check "another guest comes up" in_vm1 guest_wait
+check "by its name" [ "$(in_vm1 guest hostname)" = vm1 ]
+check "and shuts down" in_vm1 guest_shutdown

@@ -13,6 +13,8 @@ set -uo pipefail
 # shellcheck source=memory.sh
 . /src/selftests/pair/memory.sh
 
+# Where firmware puts a BAR is what this is about.
+export GUEST_BOOT=1
 TOUCH=/src/build/selftests/touch
 
 # serve_link NAME ARGS...
