@@ -3,14 +3,16 @@
  * Files through a channel without user space in between: from the page cache
  * straight into the ring and back, one copy on each side.
  *
- * The price of that: the link cannot go while the file system is at it, and how long
- * that takes is up to the file system. Who waits for it says so: ivring_link_expel().
- * So that is for tmpfs and file systems on block devices. Others may depend on any
- * program, or look for pages behind the memory they are given: they get a buffer in
- * between, and are waited for outside the link.
+ * The price of that: the link cannot go while the file system is at it. So that is for
+ * what waits for nothing but a disk, if that: reads of tmpfs and ext4, which take no lock
+ * of the inode, and writes to tmpfs with that lock taken before. (Who has it, some write(2)
+ * of a buffer behind which is FUSE, may keep it for ever.) Who waits for such a disk says so:
+ * ivring_link_expel(). All else may depend on any program, or look for pages behind the
+ * memory it is given: it gets a buffer in between, and is waited for outside the link.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/fsnotify.h>
 #include <linux/magic.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -52,13 +54,14 @@ static int ivring_file_check(const struct file *file, bool tx)
 }
 
 /* May the file system be given the ring itself? */
-static bool ivring_file_is_near(const struct ivring_file *f, const struct file *file)
+static bool ivring_file_is_near(const struct ivring_file *f, const struct file *file, bool tx)
 {
-	const struct super_block *sb = file_inode(file)->i_sb;
+	const struct inode *inode = file_inode(file);
 
-	if (!f->channel->link->params.pages || sb->s_magic == FUSE_SUPER_MAGIC)
+	if (!f->channel->link->params.pages || !S_ISREG(inode->i_mode) || IS_DAX(inode))
 		return false;
-	return sb->s_bdev || sb->s_magic == TMPFS_MAGIC || S_ISBLK(file_inode(file)->i_mode);
+	return inode->i_sb->s_magic == TMPFS_MAGIC ||
+	       (tx && inode->i_sb->s_magic == EXT4_SUPER_MAGIC);
 }
 
 /* A file on its way. */
@@ -66,7 +69,8 @@ struct ivring_file_job {
 	struct ivring_copy copy;
 	struct file *file;
 	struct ivring_file_xfer *x;
-	void *bounce;			/* or NULL: the file system is near */
+	bool near;
+	void *bounce;			/* unless it is near, and sent */
 };
 
 /*
@@ -162,18 +166,17 @@ static ssize_t ivring_file_recv_bounced(struct ivring_file_job *job, u64 left)
 	return ivring_channel_copied(job->copy.f, false, &piece) ?: n;
 }
 
-/* From the file system into the ring, or back. Nobody waits for room that is not needed. */
-static ssize_t ivring_file_near(struct ivring_file_job *job, u64 left)
+/* Nobody waits for room that is not needed. */
+static ssize_t ivring_file_send_near(struct ivring_file_job *job, u64 left)
 {
-	struct inode *inode = job->file->f_mapping->host;
 	struct ivring_piece piece;
 	ssize_t n;
 	int ret;
 
-	if (job->copy.tx && job->x->offset + job->x->done >= i_size_read(inode))
+	if (job->x->offset + job->x->done >= i_size_read(file_inode(job->file)))
 		return 0;
 	ret = ivring_file_get_piece(job, left, &piece);
-	if (ret || !piece.len)
+	if (ret)
 		return ret;
 	if (!ivring_copy_pin(&job->copy))
 		return -ECONNRESET;
@@ -182,21 +185,84 @@ static ssize_t ivring_file_near(struct ivring_file_job *job, u64 left)
 	if (n <= 0)
 		return n;
 	piece.len = n;
-	return ivring_channel_copied(job->copy.f, job->copy.tx, &piece) ?: n;
+	return ivring_channel_copied(job->copy.f, true, &piece) ?: n;
+}
+
+/* Nobody waits for the inode's lock inside the link. */
+static int ivring_file_lock_inode(struct ivring_file_job *job)
+{
+	struct inode *inode = file_inode(job->file);
+	int ret, locked;
+
+	if (inode_trylock(inode))
+		return 0;
+	ret = ivring_copy_go_outside(&job->copy);
+	if (ret)
+		return ret;
+	locked = down_write_killable(&inode->i_rwsem);
+	ret = ivring_copy_come_back(&job->copy);
+	if (ret && !locked)
+		inode_unlock(inode);
+	return ret ?: locked;
+}
+
+/* As tmpfs's own write, whose inode is locked. */
+static ssize_t ivring_file_write_locked(struct ivring_file_job *job, struct ivring_piece *piece)
+{
+	struct kvec vec = { .iov_base = piece->data, .iov_len = piece->len };
+	struct iov_iter iter;
+	struct kiocb iocb;
+	ssize_t n;
+
+	init_sync_kiocb(&iocb, job->file);
+	iocb.ki_flags &= ~(IOCB_DIRECT | IOCB_APPEND);
+	iocb.ki_pos = job->x->offset + job->x->done;
+	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, piece->len);
+	n = generic_write_checks(&iocb, &iter);
+	if (n <= 0)
+		return n;
+	if (!ivring_copy_pin(&job->copy))
+		return -ECONNRESET;
+	n = __generic_file_write_iter(&iocb, &iter);
+	ivring_copy_unpin(&job->copy);
+	return n;
+}
+
+static ssize_t ivring_file_recv_near(struct ivring_file_job *job, u64 left)
+{
+	struct ivring_piece piece;
+	ssize_t n;
+	int ret;
+
+	ret = ivring_file_get_piece(job, left, &piece);
+	if (ret || !piece.len)
+		return ret;
+	ret = ivring_file_lock_inode(job);
+	if (ret)
+		return ret;
+	n = ivring_file_write_locked(job, &piece);
+	inode_unlock(file_inode(job->file));
+	if (n <= 0)
+		return n;
+	fsnotify_modify(job->file);
+	piece.len = n;
+	return ivring_channel_copied(job->copy.f, false, &piece) ?: n;
 }
 
 /*
  * One piece. Less than was asked for is the end of the file when sending, and
- * of the conversation when receiving.
+ * of the conversation when receiving. The first that is received goes through write(2)'s
+ * own way in any case: that is where it is asked whether this file may be written to.
  */
 static ssize_t ivring_file_piece(struct ivring_file_job *job)
 {
 	u64 left = job->x->len - job->x->done;
 
-	if (!job->bounce)
-		return ivring_file_near(job, left);
-	return job->copy.tx ? ivring_file_send_bounced(job, left) :
-			      ivring_file_recv_bounced(job, left);
+	if (job->copy.tx)
+		return job->near ? ivring_file_send_near(job, left) :
+				   ivring_file_send_bounced(job, left);
+	return job->near && job->x->done ? ivring_file_recv_near(job, left) :
+					   ivring_file_recv_bounced(job, left);
 }
 
 static int ivring_file_pieces(struct ivring_file_job *job)
@@ -226,10 +292,10 @@ static int ivring_file_run(struct ivring_file_job *job)
 	ret = ivring_copy_lock(&job->copy, job->x->timeout_ns);
 	if (ret)
 		return ret;
-	if (!job->bounce)
+	if (job->near)
 		WRITE_ONCE(dir->file_pid, task_pid_nr(current));
 	ret = ivring_file_pieces(job);
-	if (!job->bounce)
+	if (job->near)
 		WRITE_ONCE(dir->file_pid, 0);
 	/* To start over would do what is done a second time. */
 	return ret == -ERESTARTSYS && job->x->done ? -EINTR : ret;
@@ -258,7 +324,8 @@ int ivring_file_move(struct ivring_file *f, bool tx, struct ivring_file_xfer *x)
 	ret = ivring_file_check(job.file, tx);
 	if (ret)
 		goto out_put;
-	if (!ivring_file_is_near(f, job.file)) {
+	job.near = ivring_file_is_near(f, job.file, tx);
+	if (!job.near || !tx) {
 		job.bounce = kvmalloc(IVRING_FILE_BOUNCE, GFP_KERNEL_ACCOUNT);
 		ret = job.bounce ? 0 : -ENOMEM;
 	}

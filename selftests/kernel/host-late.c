@@ -6,8 +6,8 @@
 #include "peer.h"
 #include "late.h"
 #include "slowfs.h"
-#include <linux/fs.h>
 #include <sys/klog.h>
+#include <sys/sysmacros.h>
 
 enum { WRITER, READER, IOCTL_IN, IOCTL_OUT, STUCK };
 
@@ -151,66 +151,91 @@ static bool log_has(const char *text)
 	return strstr(log, text);
 }
 
-/* A directory on a file system of its own that can be frozen, or -1. */
-static int freezable(void)
-{
-	struct stat root, st;
-	int dir = open("/scratch", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+#define CGROUPS	"/tmp/ivring-cgroups"
+#define CGROUP	CGROUPS "/slow"
 
-	if (dir < 0 || stat("/", &root) || fstat(dir, &st) || st.st_dev == root.st_dev ||
-	    ioctl(dir, FIFREEZE, 0))
-		return -1;
-	ioctl(dir, FITHAW, 0);
-	return dir;
+static int write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+
+	close(fd);
+	return ret;
 }
 
-/*
- * Freezes. A byte into what this returns thaws, and so does the end of us and of our
- * children, whatever that was.
- */
-static int freeze(int dir)
+/* A process in the group gets two bytes a second from the disk of @dir, or as much as it likes. */
+static int disk_limit(const char *rate)
 {
-	int ends[2];
-	char c;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return -errno;
-	if (!fork()) {
-		/* The harness kills all of a process group; and nothing else is to stay open. */
-		setsid();
-		dup2(ends[0], 0);
-		dup2(dir, 1);
-		syscall(SYS_close_range, 2, ~0U, 0);
-		_exit(read(0, &c, 1) < 0 || ioctl(1, FITHAW, 0));
-	}
-	close(ends[0]);
-	return ioctl(dir, FIFREEZE, 0) ? -errno : ends[1];
-}
-
-/* A file without a name in there, or -1 */
-static int slow_file(int dir)
-{
-	int fd = openat(dir, "ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	return fd >= 0 && unlinkat(dir, "ivring-slow", 0) ? -1 : fd;
-}
-
-/* A file system that is slow holds the link up. Then the log says for whom it waits. */
-TEST_F(talk, file_holds_the_link)
-{
-	struct ivring_file_xfer x = { .len = 1000, .timeout_ns = FOREVER };
-	int dir = freezable(), frozen;
-	pid_t pid, server;
+	struct stat st;
 	char text[64];
 
-	if (dir < 0)
-		SKIP(return, "/scratch cannot be frozen");
-	x.fd = slow_file(dir);
-	ASSERT_LE(0, x.fd);
-	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
-	frozen = freeze(dir);
-	ASSERT_LE(0, frozen);
-	pid = child_run(SYS(ioctl(self->fd, IVRING_IOC_RECV_FILE, &x)));
+	if (stat("/scratch", &st))
+		return -errno;
+	snprintf(text, sizeof(text), "%u:%u rbps=%s", major(st.st_dev), minor(st.st_dev), rate);
+	return write_text(CGROUP "/io.max", text);
+}
+
+static void disk_end(void)
+{
+	disk_limit("max");
+	rmdir(CGROUP);
+	umount2(CGROUPS, MNT_DETACH);
+	rmdir(CGROUPS);
+}
+
+/* A disk that is slow for who asks: 0, or -errno where that cannot be had */
+static int disk_slow(void)
+{
+	int ret;
+
+	mkdir(CGROUPS, 0700);
+	ret = SYS(mount("none", CGROUPS, "cgroup2", 0, NULL));
+	if (!ret)
+		ret = write_text(CGROUPS "/cgroup.subtree_control", "+io");
+	if (!ret)
+		ret = SYS(mkdir(CGROUP, 0700));
+	if (!ret)
+		ret = disk_limit("2");
+	if (ret)
+		disk_end();
+	return ret;
+}
+
+/* A file whose content is nowhere but on the disk, without a name: or -1 */
+static int disk_file(size_t len)
+{
+	char *buf = calloc(1, len);
+	int fd = open("/scratch/ivring-slow", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int ret = fd < 0 || write(fd, buf, len) != (ssize_t)len || fsync(fd) ||
+		  posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+
+	free(buf);
+	unlink("/scratch/ivring-slow");
+	return ret ? -1 : fd;
+}
+
+static int send_slow(int ch, int fd, size_t len)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return write_text(CGROUP "/cgroup.procs", pid) ?: send_file(ch, fd, 0, len, NULL);
+}
+
+#define SLOW_LEN	65536
+
+/* A disk that is slow holds the link up. Then the log says for whom it waits. */
+TEST_F(talk, disk_holds_the_link)
+{
+	pid_t pid, server;
+	char text[64];
+	int fd;
+
+	fd = disk_file(SLOW_LEN);
+	ASSERT_LE(0, fd);
+	if (disk_slow())
+		SKIP(return, "no disk of /scratch that can be made slow");
+	pid = child_run(send_slow(self->fd, fd, SLOW_LEN));
 	EXPECT_TRUE(child_asleep(pid, SYS_ioctl));
 	snprintf(text, sizeof(text), "waits for process %d,", pid);
 
@@ -222,12 +247,11 @@ TEST_F(talk, file_holds_the_link)
 	kill(server, SIGKILL);
 	EXPECT_TRUE(wait_until(log_has(text), PATIENCE_MS));
 	EXPECT_EQ(0, waitpid(server, NULL, WNOHANG));
-	EXPECT_EQ(1, write(frozen, "", 1));
-	close(frozen);
+	EXPECT_EQ(0, disk_limit("max"));
 	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, PATIENCE_MS));
 	EXPECT_EQ(ENODEV, child_end(pid, PATIENCE_MS));
-	close(x.fd);
-	close(dir);
+	disk_end();
+	close(fd);
 }
 
 static int open_signalled(unsigned int link)
@@ -237,21 +261,17 @@ static int open_signalled(unsigned int link)
 }
 
 /* And the next conversation, whose first file waits, if it may, and can be interrupted. */
-TEST_F(talk, file_holds_the_next_conversation)
+TEST_F(talk, disk_holds_the_next_conversation)
 {
-	struct ivring_file_xfer x = { .len = 1000, .timeout_ns = FOREVER };
-	int dir = freezable(), frozen, old = self->fd;
 	const unsigned int link = self->p.link;
+	int fd, old = self->fd;
 	pid_t pid, opener;
 
-	if (dir < 0)
-		SKIP(return, "/scratch cannot be frozen");
-	x.fd = slow_file(dir);
-	ASSERT_LE(0, x.fd);
-	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
-	frozen = freeze(dir);
-	ASSERT_LE(0, frozen);
-	pid = child_run(SYS(ioctl(old, IVRING_IOC_RECV_FILE, &x)));
+	fd = disk_file(SLOW_LEN);
+	ASSERT_LE(0, fd);
+	if (disk_slow())
+		SKIP(return, "no disk of /scratch that can be made slow");
+	pid = child_run(send_slow(old, fd, SLOW_LEN));
 	EXPECT_TRUE(child_asleep(pid, SYS_ioctl));
 
 	peer_publish(&self->p);
@@ -263,15 +283,57 @@ TEST_F(talk, file_holds_the_next_conversation)
 	EXPECT_TRUE(child_asleep(opener, SYS_openat));
 	kill(opener, SIGUSR1);
 	EXPECT_EQ(EINTR, child_end(opener, PATIENCE_MS));
-	EXPECT_EQ(1, write(frozen, "", 1));
-	close(frozen);
+	EXPECT_EQ(0, disk_limit("max"));
 	EXPECT_EQ(ECONNRESET, child_end(pid, PATIENCE_MS));
 	ASSERT_EQ(0, talk_connect(&self->p, &self->c, &self->fd));
 	EXPECT_EQ(0, pc_send(&self->p, &self->c, 5000, 3));
 	EXPECT_EQ(0, pattern_read(self->fd, 5000, 5000, 3, 0));
+	disk_end();
 	close(old);
-	close(x.fd);
-	close(dir);
+	close(fd);
+}
+
+static int write_mapped(int fd, int mapped)
+{
+	char *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, mapped, 0);
+
+	return map == MAP_FAILED ? -errno : SYS(write(fd, map, 4096));
+}
+
+/* Who writes to a file of tmpfs has its inode's lock, for as long as his memory's pages take. */
+TEST_F(talk, locked_file_holds_nobody)
+{
+	int file = memfd_create("locked", MFD_CLOEXEC);
+	pid_t pid, writer, server;
+	struct slowfs slow;
+
+	child_drops = -1;
+	server = child_run((pause(), 0));
+	child_drops = self->p.r.host;
+	ASSERT_TRUE(child_asleep(server, SYS_pause));
+	if (slowfs_begin(&slow) == -ENODEV)
+		SKIP(return, "this kernel has no FUSE");
+	ASSERT_LE(0, slow.file);
+	/* The first piece goes another way. */
+	ASSERT_EQ(0, pc_send(&self->p, &self->c, 1000, 1));
+	pid = child_run(recv_file(self->fd, file, 0, 2000, NULL));
+	EXPECT_TRUE(wait_until(lseek(file, 0, SEEK_END) == 1000, PATIENCE_MS));
+	writer = child_run(write_mapped(file, slow.file));
+	EXPECT_TRUE(child_asleep(writer, SYS_write));
+	EXPECT_EQ(0, pc_send(&self->p, &self->c, 1000, 2));
+	EXPECT_TRUE(wait_until(child_state(pid) == 'D', PATIENCE_MS));
+
+	close(self->p.r.host);
+	self->p.r.host = -1;
+	kill(server, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, 5000 * lab_slow()));
+	EXPECT_EQ(-1, link_find("test", 0));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));
+	kill(writer, SIGKILL);
+	slowfs_end(&slow);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(writer, PATIENCE_MS));
+	close(file);
 }
 
 /* One that any program may be behind holds up nobody but who uses it. */

@@ -583,16 +583,24 @@ static inline int child_end(pid_t pid, int ms)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -(1000 + WTERMSIG(status));
 }
 
-/* Does @pid sleep inside system call @nr? */
-static inline bool child_sleeps(pid_t pid, long nr)
+/* As ps(1) shows it: R, S, D, ..., or 0 when it is no more */
+static inline char child_state(pid_t pid)
 {
 	char path[64], buf[512], *p;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	if (read_file(path, buf, sizeof(buf)))
-		return false;
+		return 0;
 	p = strrchr(buf, ')');
-	if (!p || (p[2] != 'S' && p[2] != 'D'))
+	return p ? p[2] : 0;
+}
+
+/* Does @pid sleep inside system call @nr? */
+static inline bool child_sleeps(pid_t pid, long nr)
+{
+	char path[64], buf[512], state = child_state(pid);
+
+	if (state != 'S' && state != 'D')
 		return false;
 	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
 	return !read_file(path, buf, sizeof(buf)) && atol(buf) == nr && buf[0] != 'r';
