@@ -70,9 +70,10 @@ int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 tim
 
 	if (!test_and_set_bit_lock(0, &dir->busy))
 		return 0;
-	if (!timeout_ns)
-		return -EAGAIN;
-	if (timeout_ns < 0) {
+	if (!timeout_ns) {
+		over = ivring_dir_hopeless(f, dir);
+		ret = over ? 0 : -EAGAIN;
+	} else if (timeout_ns < 0) {
 		ret = wait_event_interruptible(dir->busy_wait, ivring_dir_try(f, dir, &over));
 	} else {
 		ret = wait_event_interruptible_timeout(dir->busy_wait,
@@ -173,7 +174,7 @@ static void ivring_channel_arm(struct ivring_channel *ch, const struct ivring_wa
 	WRITE_ONCE(ch->armed, ch->armed | w->events);
 	if (w->events & IVRING_WAIT_IN)
 		ivring_rx_arm(&ch->rx, rx_any ? ivring_rx_cached_avail(&ch->rx) + 1 : w->rx_min);
-	if (w->events & IVRING_WAIT_OUT && !tx_any)
+	if (w->events & IVRING_WAIT_OUT && !ch->tx_shutdown && !tx_any)
 		ivring_tx_arm(&ch->tx, w->tx_min);
 	else if (w->events & IVRING_WAIT_DRAINED && !tx_any)
 		ivring_tx_arm_drained(&ch->tx);
@@ -807,13 +808,27 @@ int ivring_channel_shutdown(struct ivring_file *f)
 	return ret;
 }
 
-/* Is a direction somebody else's: a span's holder's, or user space's own? */
-static bool ivring_dir_taken(const struct ivring_file *f, const struct ivring_dir *dir,
-			     bool holder_ok)
+/**
+ * ivring_dir_taken() - is a direction somebody else's: a span's holder's, or user space's own?
+ * @f: the file
+ * @dir: the direction
+ * @holder_ok: not if it is held by @f itself
+ *
+ * Return: 0, -EBUSY; or how the conversation of @f ended, as it is a later one's then.
+ */
+int ivring_dir_taken(const struct ivring_file *f, const struct ivring_dir *dir, bool holder_ok)
 {
-	const struct ivring_file *holder = READ_ONCE(dir->holder);
+	struct ivring_channel *ch = f->channel;
+	int ret;
 
-	return READ_ONCE(f->channel->user) || (holder && !(holder_ok && holder == f));
+	if (!READ_ONCE(ch->user) && !READ_ONCE(dir->holder))
+		return 0;
+	spin_lock(&ch->lock);
+	ret = ivring_file_error(f);
+	if (!ret && (ch->user || (dir->holder && !(holder_ok && dir->holder == f))))
+		ret = -EBUSY;
+	spin_unlock(&ch->lock);
+	return ret;
 }
 
 /* ---- spans ---- */
@@ -836,10 +851,7 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span)
 	ret = ivring_dir_lock_timed(f, &ch->tx_dir, &w.timeout_ns);
 	if (ret)
 		return ret;
-	if (ivring_dir_taken(f, &ch->tx_dir, true))
-		ret = -EBUSY;
-	else
-		ret = ivring_channel_wait(f, &w);
+	ret = ivring_dir_taken(f, &ch->tx_dir, true) ?: ivring_channel_wait(f, &w);
 	if (ret)
 		goto out_unlock;
 
@@ -940,10 +952,7 @@ int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span)
 	ret = ivring_dir_lock_timed(f, &ch->rx_dir, &w.timeout_ns);
 	if (ret)
 		return ret;
-	if (ivring_dir_taken(f, &ch->rx_dir, true))
-		ret = -EBUSY;
-	else
-		ret = ivring_channel_wait(f, &w);
+	ret = ivring_dir_taken(f, &ch->rx_dir, true) ?: ivring_channel_wait(f, &w);
 	if (ret)
 		goto out_unlock;
 
@@ -1026,9 +1035,7 @@ int ivring_channel_room(struct ivring_file *f, u64 count, s64 timeout_ns,
 	u64 chunk = 0;
 	int ret;
 
-	if (ivring_dir_taken(f, &ch->tx_dir, false))
-		return -EBUSY;
-	ret = ivring_channel_wait(f, &w);
+	ret = ivring_dir_taken(f, &ch->tx_dir, false) ?: ivring_channel_wait(f, &w);
 	if (ret == -EAGAIN)
 		chunk = ivring_channel_stalls(ch);
 	if (ret == -EAGAIN && timeout_ns) {
@@ -1069,9 +1076,7 @@ int ivring_channel_avail(struct ivring_file *f, u64 count, s64 timeout_ns,
 
 	if (timeout_ns)
 		w.rx_min = min(count, READ_ONCE(f->rx_min));
-	if (ivring_dir_taken(f, &ch->rx_dir, false))
-		return -EBUSY;
-	ret = ivring_channel_wait(f, &w);
+	ret = ivring_dir_taken(f, &ch->rx_dir, false) ?: ivring_channel_wait(f, &w);
 	if (ret)
 		return ret;
 	spin_lock(&ch->lock);

@@ -429,6 +429,7 @@ void ivring_channel_interrupt(struct ivring_channel *ch, bool storm);
 void ivring_channel_late_wake(struct work_struct *work);
 bool ivring_channel_tick(struct ivring_channel *ch);
 int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 timeout_ns);
+int ivring_dir_taken(const struct ivring_file *f, const struct ivring_dir *dir, bool holder_ok);
 void ivring_dir_unlock(struct ivring_dir *dir);
 int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w);
 __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted);

@@ -25,8 +25,9 @@ static int ivring_message_room(struct ivring_file *f, size_t len, s64 timeout_ns
 	struct ivring_channel *ch = f->channel;
 	int ret;
 
-	if (READ_ONCE(ch->user) || READ_ONCE(ch->tx_dir.holder))
-		return -EBUSY;
+	ret = ivring_dir_taken(f, &ch->tx_dir, false);
+	if (ret)
+		return ret;
 	if (len > ivring_msg_len_max(READ_ONCE(ch->tx.window)))
 		return -EMSGSIZE;
 	ret = ivring_channel_wait(f, &w);
@@ -140,8 +141,9 @@ int ivring_message_len(struct ivring_file *f, u64 *len)
 	u32 next = 0;
 	int ret;
 
-	if (READ_ONCE(ch->user) || READ_ONCE(ch->rx_dir.holder))
-		return -EBUSY;
+	ret = ivring_dir_taken(f, &ch->rx_dir, false);
+	if (ret)
+		return ret;
 	/* Whoever reads right now may take it: it was the next one at that moment. */
 	ret = ivring_message_peek(f, &payload, &next);
 	if (ret && ret != -EAGAIN)
@@ -196,8 +198,7 @@ ssize_t ivring_message_read(struct ivring_copy *c, s64 timeout_ns)
 	ret = ivring_copy_lock(c, timeout_ns);
 	if (ret)
 		return ret;
-	if (READ_ONCE(ch->user) || READ_ONCE(ch->rx_dir.holder))
-		ret = -EBUSY;
+	ret = ivring_dir_taken(c->f, &ch->rx_dir, false);
 	while (!ret) {
 		w.revents = 0;
 		ret = ivring_channel_wait(c->f, &w) ?:

@@ -25,11 +25,13 @@ int ivring_user_take(struct ivring_file *f)
 
 	if (!f->exclusive)
 		return -EPERM;
-	if (ivring_dir_lock(f, &ch->tx_dir, 0))
-		return -EBUSY;
-	if (ivring_dir_lock(f, &ch->rx_dir, 0)) {
+	ret = ivring_dir_lock(f, &ch->tx_dir, 0);
+	if (ret)
+		return ret == -EAGAIN ? -EBUSY : ret;
+	ret = ivring_dir_lock(f, &ch->rx_dir, 0);
+	if (ret) {
 		ivring_dir_unlock(&ch->tx_dir);
-		return -EBUSY;
+		return ret == -EAGAIN ? -EBUSY : ret;
 	}
 	spin_lock(&ch->lock);
 	ret = ivring_file_error(f);

@@ -323,6 +323,7 @@ TEST_F(pair, newcomer_reads_what_is_left)
 TEST_F(pair, stale_file_is_no_part)
 {
 	struct ivring_span span;
+	pid_t reader;
 	int a2, b2;
 	char c;
 
@@ -341,6 +342,17 @@ TEST_F(pair, stale_file_is_no_part)
 	EXPECT_EQ(0, all_say(self->b, -ECONNRESET));
 	EXPECT_EQ(1, SYS(read(a2, &c, 1)));
 	EXPECT_EQ('x', c);
+	/* Nor is it told what others do in there, or to try again. */
+	ASSERT_EQ(0, ch_reserve(b2, &span, 1, 0));
+	reader = child_run(SYS(read(b2, &c, 1)));
+	ASSERT_TRUE(child_asleep(reader, SYS_read));
+	ASSERT_EQ(0, ch_set_nonblock(self->b, true));
+	EXPECT_EQ(0, all_say(self->b, -ECONNRESET));
+	ASSERT_EQ(0, ch_set_nonblock(self->b, false));
+	EXPECT_EQ(0, all_say(self->b, -ECONNRESET));
+	EXPECT_EQ(1, SYS(write(a2, "y", 1)));
+	EXPECT_EQ(1, child_end(reader, PATIENCE_MS));
+	EXPECT_EQ(0, ch_commit(b2, span.offset, 0));
 
 	/* The last file of the new conversation closes: that is its end. */
 	close(b2);

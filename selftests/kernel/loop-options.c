@@ -73,6 +73,20 @@ TEST_F(pair, half_close_wakes)
 	free(buf);
 }
 
+/* That there will be no room any more is not waited for, what was sent is. */
+TEST_F(pair, half_close_drains)
+{
+	pid_t waiter;
+	char c;
+
+	ASSERT_EQ(1, SYS(write(self->a, "x", 1)));
+	ASSERT_EQ(0, ch_shutdown(self->a));
+	waiter = child_run(ch_wait(self->a, IVRING_WAIT_OUT | IVRING_WAIT_DRAINED, FOREVER));
+	ASSERT_TRUE(child_asleep(waiter, SYS_ioctl));
+	EXPECT_EQ(1, SYS(read(self->b, &c, 1)));
+	EXPECT_EQ(0, child_end(waiter, PATIENCE_MS));
+}
+
 TEST_F(pair, half_close_polls)
 {
 	EXPECT_EQ(POLLOUT, ch_poll(self->a, POLLIN | POLLOUT | POLLRDHUP, 0));
