@@ -389,11 +389,16 @@ bool ivring_conn_fault(struct ivring_channel *ch, const char *what)
  * A conversation that only waits for a peer goes on waiting, and what a peer
  * sent in full before it closed stays readable. So does what the peer was
  * acknowledged: should it live after all, it may have sent and closed on the
- * strength of that, and waits for it to be read. No epoch comes twice.
+ * strength of that, and waits for it to be read. No epoch comes twice. A conversation
+ * with the peer's next life, which some call met first, is none of those.
+ *
+ * Caller holds link->lock as well.
  */
 void ivring_conn_reset(struct ivring_channel *ch, int error)
 {
 	lockdep_assert_held(&ch->lock);
+	if (ivring_conn_link_up(ch) && ch->peer_life == ch->link->peer_epoch)
+		return;
 	if (ch->users && ch->state == IVRING_CHANNEL_CONNECTED)
 		ivring_conn_abort(ch, IVRING_CHANNEL_RESET, error);
 }
