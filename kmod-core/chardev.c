@@ -352,7 +352,8 @@ static long ivring_ioctl_channel_info(struct ivring_file *f, void __user *arg)
 	spin_lock(&ch->lock);
 	if (f->conversation == ch->conversation) {
 		info.state = ch->state;
-		info.epoch = ch->epoch;
+		/* Until then it is that of the conversation before. */
+		info.epoch = ch->started ? ch->epoch : 0;
 		if (ch->state != IVRING_CHANNEL_OPENING) {
 			info.peer_epoch = ch->peer_epoch;
 			info.tx_prod = ch->user ? ch->user_from.prod : ch->tx.prod;
@@ -650,7 +651,9 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 		return ivring_link_gone(ch->link);
 	ret = READ_ONCE(f->zapped) ? -ECONNRESET : ivring_channel_check_vma(f, vma);
 	if (!ret) {
-		ivring_vm_flags_mod(vma, VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY, 0);
+		/* With VM_IO nobody's MADV_DOFORK undoes the last. */
+		ivring_vm_flags_mod(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP |
+				    VM_DONTCOPY, 0);
 		vma->vm_ops = &ivring_vm_ops;
 	}
 	ivring_link_leave(ch->link);

@@ -164,7 +164,7 @@ struct ivring_link_info {
  * @tx_map_offset: mmap(2) offset of the ring this side produces
  * @rx_map_offset: mmap(2) offset of the ring this side consumes (read-only)
  * @window: most bytes in flight from this side
- * @epoch: number of the conversation on this side
+ * @epoch: number of the conversation on this side; zero while the one before still lingers
  * @peer_epoch: and on the peer's, zero while opening
  * @control_map_offset: mmap(2) offset of struct ivring_wire_channel, see
  *	IVRING_IOC_TAKE_INDICES
@@ -325,15 +325,13 @@ struct ivring_file_xfer {
 
 /*
  * SEND_FILE: what is in the file goes into the channel, as if by write(2) but
- * straight from the page cache. Fewer bytes than @len without an error: the file
- * ends there. How far it is can be seen in the channel's stats/tx_bytes. As long as
- * tmpfs or a file system on a block device keeps this or RECV_FILE waiting (one that is
- * frozen, say), the link cannot be detached, its driver not be unbound, its device not
- * sleep: after 10 s the kernel's log says which process holds it. Nor can the next
- * conversation begin meanwhile: open(2) waits (EAGAIN with O_NONBLOCK). Other file
- * systems (FUSE, a network's, overlayfs), and links without struct pages, have a buffer
- * of 64 KiB in between, one copy more, and hold up nobody else. Nor do other calls,
- * whatever memory they are given.
+ * straight from the page cache of tmpfs or ext4. Fewer bytes than @len without an error: the
+ * file ends there. How far it is can be seen in the channel's stats/tx_bytes. As long as
+ * the disk below keeps this waiting, the link cannot be detached, its driver not be unbound,
+ * its device not sleep: after 10 s the kernel's log says which process holds it. Nor can the
+ * next conversation begin meanwhile: open(2) waits (EAGAIN with O_NONBLOCK). Other files,
+ * and links without struct pages, have a buffer of 64 KiB in between, one copy more, and
+ * hold up nobody else. Nor do other calls, whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
  *	EBUSY	another file holds a reservation
@@ -346,8 +344,9 @@ struct ivring_file_xfer {
 #define IVRING_IOC_SEND_FILE	_IOWR(IVRING_IOC_MAGIC, 0x07, struct ivring_file_xfer)
 /*
  * RECV_FILE: what comes from the channel goes into the file, as if by read(2)
- * but straight into the page cache. Fewer bytes than @len without an error: the
- * peer closed the channel. What a file system does not take stays in the ring.
+ * but straight into the page cache of tmpfs; other file systems, and the first 64 KiB, have
+ * the buffer in between. Fewer bytes than @len without an error: the peer closed the
+ * channel. What a file system does not take stays in the ring.
  *	EBADF	@fd is no file that is open for writing, or has O_APPEND; or
  *		the channel is not open for reading
  *	EBUSY	another file holds a peeked span
@@ -404,7 +403,9 @@ struct ivring_options {
  * latency: no system call is needed but to sleep (WAIT, poll) and to wake a peer
  * that sleeps (RING). What moves data here in other ways fails with EBUSY: read,
  * write, splice, RESERVE, PEEK, SEND_FILE, RECV_FILE. An impossible index of the
- * peer's is for the caller to find, as <ivring/ring.h> does.
+ * peer's is for the caller to find, as <ivring/ring.h> does. The wish to be woken is set
+ * by WAIT, poll(2), or epoll_wait(2) that looks: with EPOLLET, EPOLL_CTL_MOD has it look,
+ * as the EAGAIN that would is never met.
  *	EBADF	the file is not open for reading and writing
  *	EBUSY	a span is reserved or peeked, or a call on the file moves data
  *	ENOTCONN the peer has not opened the channel yet: WAIT for it

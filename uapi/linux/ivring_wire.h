@@ -113,7 +113,7 @@ struct ivring_wire_superblock {
  * @reserved0: zero
  * @features: optional features this side offers; those offered by both are used
  * @reserved1: zero
- * @heartbeat: grows at least once a second while this side has a channel open
+ * @heartbeat: grows about once a second while this side has a channel open
  * @reserved2: zero
  *
  * Vector 0 announces changes of this structure and of struct ivring_wire_conn.
