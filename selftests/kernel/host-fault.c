@@ -90,7 +90,7 @@ TEST_F(talk, sleepers_meet_a_lie)
 	int i;
 
 	for (i = 0; i < 2; i++) {
-		ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+		ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, i, pid));
 		if (i)
 			WRITE_ONCE(self->c.tx.own->prod, htole64(self->c.tx.size + 1));
 		else
@@ -194,7 +194,7 @@ TEST_F(talk, heartbeat)
 	idle_fd = channel_open(idle.link, 0, O_RDWR);
 	ASSERT_LE(0, idle_fd);
 
-	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, true, pid));
 	peer_beat(&self->p);
 	start = now_ns();
 	EXPECT_TRUE(wait_until(({ peer_beat(&beats);
@@ -322,7 +322,7 @@ TEST_F(talk, detach)
 	ASSERT_NE(NULL, map);
 	ASSERT_NE(NULL, untouched);
 	map[0] = 1;
-	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, false, pid));
 	tx = toucher_start(self->fd, true);
 	rx = toucher_start(c0, false);
 	peer_rung(&self->p, 0);
@@ -394,7 +394,7 @@ TEST_F(talk, server_killed)
 	pid_t pid[SLEEPERS], server;
 	int64_t start;
 
-	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, true, pid));
 	child_drops = -1;
 	server = child_run((pause(), 0));
 	ASSERT_TRUE(child_asleep(server, SYS_pause));

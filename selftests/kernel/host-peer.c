@@ -682,7 +682,7 @@ TEST_F(talk, peer_del)
 	pid_t pid[SLEEPERS];
 	int fd;
 
-	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, true, pid));
 	ASSERT_EQ(0, host_peer_del(self->p.r.host, PEER_ID));
 	EXPECT_EQ(SLEEPERS, sleepers_end(pid, ECONNRESET, 2000));
 	EXPECT_TRUE(all_fail(self->fd, -ECONNRESET));
@@ -709,7 +709,7 @@ TEST_F(talk, peer_restarts)
 
 	fd = channel_open(self->p.link, 0, O_RDWR);
 	ASSERT_LE(0, fd);
-	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, true, pid));
 	peer_publish(&self->p);
 	EXPECT_EQ(SLEEPERS, sleepers_end(pid, ECONNRESET, 2000));
 	EXPECT_TRUE(all_fail(self->fd, -ECONNRESET));
@@ -739,7 +739,7 @@ TEST_F(talk, peer_goes_down)
 {
 	pid_t pid[SLEEPERS];
 
-	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, pid));
+	ASSERT_TRUE(sleepers_start(self->fd, self->p.geo.ring_size, true, pid));
 	peer_set_side(&self->p, IVRING_WIRE_SIDE_DOWN, 0);
 	EXPECT_EQ(SLEEPERS, sleepers_end(pid, ECONNRESET, 2000));
 	EXPECT_TRUE(all_fail(self->fd, -ECONNRESET));

@@ -26,6 +26,17 @@ static inline int sleeper_write(int fd, size_t len)
 	return n < 0 ? -errno : 99;
 }
 
+/* As these two, from and into a file that is memory */
+static inline int sleeper_file(int fd, unsigned long cmd, size_t len)
+{
+	int file = memfd_create("sleeper", MFD_CLOEXEC), ret;
+
+	if (file < 0 || (cmd == IVRING_IOC_SEND_FILE && ftruncate(file, len)))
+		return 98;
+	ret = xfer(fd, cmd, file, 0, len, FOREVER, NULL);
+	return ret < 0 ? ret : 99;
+}
+
 /* What every call says once a conversation has come to a bad end. */
 static inline bool all_fail(int fd, int error)
 {
@@ -44,21 +55,26 @@ static inline bool all_fail(int fd, int error)
 
 enum { SLEEPERS = 6 };
 
-/* False when one of them would not sleep. */
-static inline bool sleepers_start(int fd, size_t ring, pid_t *pid)
+/*
+ * Those who move data do so by read and write, or with @files by SEND_FILE and RECV_FILE.
+ * False when one of them would not sleep.
+ */
+static inline bool sleepers_start(int fd, size_t ring, bool files, pid_t *pid)
 {
 	const long nr[SLEEPERS] = {
-		SYS_write, SYS_read, SYS_ioctl, SYS_ioctl, SYS_poll, SYS_epoll_wait,
+		files ? SYS_ioctl : SYS_write, files ? SYS_ioctl : SYS_read, SYS_ioctl, SYS_ioctl, SYS_poll, SYS_epoll_wait,
 	};
 	int i;
 
 	for (i = 0; i < SLEEPERS; i++) {
 		switch (i) {
 		case 0:
-			pid[i] = child_run(sleeper_write(fd, 2 * ring));
+			pid[i] = child_run(files ? sleeper_file(fd, IVRING_IOC_SEND_FILE, 2 * ring) :
+					   sleeper_write(fd, 2 * ring));
 			break;
 		case 1:
-			pid[i] = child_run(sleeper_read(fd));
+			pid[i] = child_run(files ? sleeper_file(fd, IVRING_IOC_RECV_FILE, 1) :
+					   sleeper_read(fd));
 			break;
 		case 2:
 			pid[i] = child_run(ch_wait(fd, IVRING_WAIT_IN, FOREVER));

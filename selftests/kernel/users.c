@@ -86,7 +86,7 @@ static void users_start(struct users *u, int fd, size_t ring)
 	NEED(u->mapped != MAP_FAILED);
 	u->mapper = child_run(map_and_touch(fd, u->mapped));
 	NEED(mapper_goes_on(u));
-	NEED(sleepers_start(fd, ring, u->sleepers));
+	NEED(sleepers_start(fd, ring, round % 2, u->sleepers));
 }
 
 /* Nothing has happened to them. */
