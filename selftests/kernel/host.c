@@ -667,6 +667,43 @@ TEST_F(host, signal_while_memory_is_pinned)
 	EXPECT_EQ(0, locked_kib());
 }
 
+static int punch_for_ever(const struct region *r)
+{
+	const int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	const size_t from = 1 << 20;
+	int ret;
+
+	do
+		ret = SYS(fallocate(r->memfd, how, from, region_used(r) - from));
+	while (!ret);
+	return ret;
+}
+
+/* Pages that are pinned already are thrown out of the file while others are. */
+TEST_F(host, hole_while_memory_is_pinned)
+{
+	struct region r;
+	pid_t pid;
+	int ret;
+
+	ASSERT_EQ(0, region_create(&r, 64 << 20, 1));
+	pid = child_run(punch_for_ever(&r));
+	/* Between two holes, it may be all there. */
+	EXPECT_TRUE(wait_until(({
+		ret = region_attach(&r);
+		close(r.host);
+		r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
+		ret; }), PATIENCE_MS));
+	EXPECT_EQ(-ESTALE, ret);
+	EXPECT_EQ(-1, link_find("test", 0));
+	EXPECT_EQ(0, locked_kib());
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, region_attach(&r));
+	region_destroy(&r);
+	EXPECT_EQ(0, locked_kib());
+}
+
 /* ---- the peer ---- */
 
 TEST_F(host, peer_without_link)
