@@ -44,6 +44,30 @@ record()
 		trace-cmd report -i "$TRACE" >"$TEXT" 2>"$RESULTS/report.log"
 }
 
+# A peer that writes impossible indices, among other things
+record_breaches()
+{
+	insmod "$LAB_MODULES"/kmod-host/ivring_host.ko &&
+		trace-cmd record -q -o "$TRACE" -e ivring_broken /src/build/selftests/host-fault \
+			>"$RESULTS/record.log" 2>&1 &&
+		trace-cmd report -i "$TRACE" >"$TEXT" 2>"$RESULTS/report.log" && rmmod ivring_host
+}
+
+# example N: the program of the documentation's Nth call of bpftrace
+example()
+{
+	awk -v n="$1" '/# bpftrace -e/ { k++; sub(/.*-e \047/, "") }
+		k == n { last = sub(/\047$/, ""); print; if (last) exit }' /src/Documentation/tracing.rst
+}
+
+# bpftrace_says N PATTERN: during a conversation
+bpftrace_says()
+{
+	DATA=$DATA STATS=$STATS LAB_MODULES=$LAB_MODULES RESULTS=$RESULTS \
+		bpftrace -e "$(example "$1")" -c "/bin/bash /tmp/conversation" \
+		>"$RESULTS/bpftrace-$1.log" 2>&1 && grep -q -- "$2" "$RESULTS/bpftrace-$1.log"
+}
+
 # says EVENT PATTERN: some line of this event matches
 says()
 {
@@ -83,6 +107,20 @@ ok "traced and counted bytes agree" stat_is 1 \
 	"$(commits | sed 's/.*len=\([0-9]*\).*/\1/' | awk '{ n += $1 } END { print n }')"
 ok "traced and counted doorbells agree" stat_is 2 "$(commits | grep -c doorbell)"
 ok "and those that were spared" stat_is 3 "$(commits | grep -vc doorbell)"
+
+bpftrace_tests()
+{
+	ok "bpftrace shows waits" bpftrace_says 1 '^@us\[1, \(sleep\|spin\)\]:'
+	ok "and bytes and doorbells" bpftrace_says 2 '^@bytes: 20000000$'
+}
+
+if command -v bpftrace >/dev/null; then
+	bpftrace_tests
+else
+	echo "# no bpftrace here: LAB_IMAGE=trace has it"
+fi
+ok "a peer that breaks the rules" record_breaches
+ok "broken" says broken 'link=[0-9]+ channel=[0-9]+ tx prod=[0-9]+ cons=[0-9]+ rx prod=[0-9]+ cons='
 
 debug_speaks()
 {
