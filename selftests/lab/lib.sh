@@ -163,7 +163,7 @@ guest_start()
 	state=$(lab_guest_state "$name" "$@")
 	lab_guest_remember "$name" "$@"
 	if [ -n "$state" ]; then
-		: >"$LAB_RUN/$name.waits"
+		echo "$state" >"$LAB_RUN/$name.waits"
 		set -- "$@" -incoming "exec:cat $state"
 	fi
 	lab_guest_run "$name" "$RESULTS/$name-console.log" "${GUEST_APPEND:-}" "$@"
@@ -177,19 +177,19 @@ guest_start()
 # of the bus. Nothing is printed for those with other devices than links.
 lab_guest_state()
 {
-	local name=$1 kind state
+	local name=$1 state
 
 	lab_emulated && [ "${GUEST_BOOT:-0}${GUEST_FIRMWARE:-seabios}" = 0seabios ] || return
 	shift
 	lab_only_links "$@" || return
-	kind=$(echo "${GUEST_CPUS:-} ${GUEST_MEM:-} ${GUEST_ACCEL:-} ${GUEST_APPEND:-}" \
+	state=$(echo "${GUEST_CPUS:-} ${GUEST_MEM:-} ${GUEST_ACCEL:-} ${GUEST_APPEND:-}" \
 		"${GUEST_RAM:-} ${GUEST_SCRATCH:-}" | md5sum | cut -c 1-12)
-	state=/scratch/guest-$kind
+	state=/scratch/guest-$state
 	if [ ! -e "$state" ]; then
 		# The first may be the only one, and what failed once may do so again.
-		[ -e "$LAB_RUN/$kind.first" ] || { : >"$LAB_RUN/$kind.first" && return; }
-		[ ! -e "$LAB_RUN/$kind.failed" ] || return
-		lab_guest_save "$name" "$state" || { : >"$LAB_RUN/$kind.failed" && return; }
+		[ -e "$state.first" ] || { : >"$state.first" && return; }
+		[ ! -e "$state.failed" ] || return
+		lab_guest_save "$name" "$state" || { : >"$state.failed" && return; }
 	fi
 	echo "$state"
 }
@@ -362,10 +362,10 @@ lab_guest_put_aside()
 
 # An emulated CPU of the guest may stop for good while it boots (its kernel tells
 # of an RCU stall with no tick on that CPU). Nothing of ivring is loaded then:
-# say so, put the logs of that boot aside, and boot again.
+# say so, put the logs of that boot aside, and boot again, in earnest.
 lab_guest_again()
 {
-	local name=$1 n=1
+	local name=$1 n=1 state
 	local -a args
 
 	lab_emulated || return
@@ -374,6 +374,10 @@ lab_guest_again()
 	done
 	[ "$n" -le 2 ] || return
 	echo "# $name did not boot, failure $n: the emulator; again" >&2
+	if state=$(cat "$LAB_RUN/$name.waits" 2>/dev/null); then
+		rm -f "$state"
+		: >"$state.failed"
+	fi
 	mapfile -d '' -t args <"$LAB_RUN/$name.args"
 	guest_kill || return
 	lab_guest_put_aside "$name" "$RESULTS/$name-failed-boot-$n"
