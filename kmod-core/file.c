@@ -4,10 +4,11 @@
  * straight into the ring and back, one copy on each side.
  *
  * The price of that: the link cannot go while the file system is at it. So that is for
- * what waits for nothing but a disk, if that: reads of tmpfs and ext4, which take no lock
- * of the inode, and writes to tmpfs with that lock taken before. (Who has it, some write(2)
- * of a buffer behind which is FUSE, may keep it for ever.) Who waits for such a disk says so:
- * ivring_link_expel(). All else may depend on any program, or look for pages behind the
+ * what waits for nothing but what an administrator set up: reads of tmpfs and ext4, which
+ * take no lock of the inode, but wait for the disk, and for a fanotify(7) listener whose
+ * permission is asked; and writes to tmpfs with that lock taken before. (Who has it, some
+ * write(2) of a buffer behind which is FUSE, may keep it for ever.) Who waits for such a read
+ * says so: ivring_link_expel(). All else may depend on any program, or look for pages behind the
  * memory it is given: it gets a buffer in between, and is waited for outside the link.
  */
 #include <linux/file.h>
@@ -166,6 +167,28 @@ static ssize_t ivring_file_recv_bounced(struct ivring_file_job *job, u64 left)
 	return ivring_channel_copied(job->copy.f, false, &piece) ?: n;
 }
 
+static pid_t *ivring_file_pid(const struct ivring_file_job *job)
+{
+	struct ivring_channel *ch = job->copy.f->channel;
+
+	return job->copy.tx ? &ch->tx_dir.file_pid : &ch->rx_dir.file_pid;
+}
+
+/* As ivring_copy_pin(), and the link's end knows for whom it waits. */
+static bool ivring_file_pin(struct ivring_file_job *job)
+{
+	if (!ivring_copy_pin(&job->copy))
+		return false;
+	WRITE_ONCE(*ivring_file_pid(job), task_pid_nr(current));
+	return true;
+}
+
+static void ivring_file_unpin(struct ivring_file_job *job)
+{
+	WRITE_ONCE(*ivring_file_pid(job), 0);
+	ivring_copy_unpin(&job->copy);
+}
+
 /* Nobody waits for room that is not needed. */
 static ssize_t ivring_file_send_near(struct ivring_file_job *job, u64 left)
 {
@@ -178,10 +201,10 @@ static ssize_t ivring_file_send_near(struct ivring_file_job *job, u64 left)
 	ret = ivring_file_get_piece(job, left, &piece);
 	if (ret)
 		return ret;
-	if (!ivring_copy_pin(&job->copy))
+	if (!ivring_file_pin(job))
 		return -ECONNRESET;
 	n = ivring_file_rw(job, piece.data, piece.len);
-	ivring_copy_unpin(&job->copy);
+	ivring_file_unpin(job);
 	if (n <= 0)
 		return n;
 	piece.len = n;
@@ -221,10 +244,10 @@ static ssize_t ivring_file_write_locked(struct ivring_file_job *job, struct ivri
 	n = generic_write_checks(&iocb, &iter);
 	if (n <= 0)
 		return n;
-	if (!ivring_copy_pin(&job->copy))
+	if (!ivring_file_pin(job))
 		return -ECONNRESET;
 	n = __generic_file_write_iter(&iocb, &iter);
-	ivring_copy_unpin(&job->copy);
+	ivring_file_unpin(job);
 	return n;
 }
 
@@ -285,18 +308,11 @@ static int ivring_file_pieces(struct ivring_file_job *job)
 /* Inside the link. */
 static int ivring_file_run(struct ivring_file_job *job)
 {
-	struct ivring_channel *ch = job->copy.f->channel;
-	struct ivring_dir *dir = job->copy.tx ? &ch->tx_dir : &ch->rx_dir;
-	int ret;
+	int ret = ivring_copy_lock(&job->copy, job->x->timeout_ns);
 
-	ret = ivring_copy_lock(&job->copy, job->x->timeout_ns);
 	if (ret)
 		return ret;
-	if (job->near)
-		WRITE_ONCE(dir->file_pid, task_pid_nr(current));
 	ret = ivring_file_pieces(job);
-	if (job->near)
-		WRITE_ONCE(dir->file_pid, 0);
 	/* To start over would do what is done a second time. */
 	return ret == -ERESTARTSYS && job->x->done ? -EINTR : ret;
 }

@@ -93,7 +93,7 @@ struct ivring_file {
 struct ivring_dir {
 	unsigned long busy;		/* bit 0: see ivring_dir_lock() */
 	wait_queue_head_t busy_wait;
-	struct ivring_copy *outside;	/* whose busy bit it is, see ivring_copy_fault_in() */
+	struct ivring_copy *outside;	/* whose busy bit it is: ivring_copy_go_outside() */
 	pid_t file_pid;			/* who moves a file, for the log */
 	struct ivring_file *holder;	/* of a reserved or peeked span */
 	u64 held;			/* bytes of that span */

@@ -761,7 +761,7 @@ static void ivring_link_expel(struct ivring_link *link)
  * calls (also asleep, also in the middle of a copy), page faults of user
  * mappings, the work and the tick. All enter by ivring_link_enter(), which fails
  * from here on; sleepers wake with ENODEV. Nobody inside waits for user memory, see
- * copy.c; but SEND_FILE and RECV_FILE wait for the file, and then this does, too.
+ * copy.c; but SEND_FILE may wait for a disk, see file.c, and then this does, too.
  */
 static void ivring_link_shut(struct ivring_link *link)
 {
