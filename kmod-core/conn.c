@@ -391,11 +391,10 @@ bool ivring_conn_fault(struct ivring_channel *ch, const char *what)
  * acknowledged: should it live after all, it may have sent and closed on the
  * strength of that, and waits for it to be read. No epoch comes twice. A conversation
  * with the peer's next life, which some call met first, is none of those.
- *
- * Caller holds link->lock as well.
  */
 void ivring_conn_reset(struct ivring_channel *ch, int error)
 {
+	lockdep_assert_held(&ch->link->lock);
 	lockdep_assert_held(&ch->lock);
 	if (ivring_conn_link_up(ch) && ch->peer_life == ch->link->peer_epoch)
 		return;

@@ -327,9 +327,10 @@ struct ivring_file_xfer {
  * SEND_FILE: what is in the file goes into the channel, as if by write(2) but
  * straight from the page cache of tmpfs or ext4. Fewer bytes than @len without an error: the
  * file ends there. How far it is can be seen in the channel's stats/tx_bytes. As long as
- * the disk below keeps this waiting, the link cannot be detached, its driver not be unbound,
- * its device not sleep: after 10 s the kernel's log says which process holds it. Nor can the
- * next conversation begin meanwhile: open(2) waits (EAGAIN with O_NONBLOCK). Other files,
+ * the disk below, or a fanotify(7) listener that is asked for permission, keeps this waiting,
+ * the link cannot be detached, its driver not be unbound, its device not sleep: after 10 s
+ * the kernel's log says which process holds it. Nor can the next conversation begin
+ * meanwhile: open(2) waits (EAGAIN with O_NONBLOCK). Other files,
  * and links without struct pages, have a buffer of 64 KiB in between, one copy more, and
  * hold up nobody else. Nor do other calls, whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
