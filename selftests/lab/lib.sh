@@ -160,7 +160,7 @@ guest_start()
 		return 1
 	fi
 	rm -f "$RESULTS/.$name-ready" "$LAB_RUN/$name.waits"
-	state=$(lab_guest_state "$name" "$@")
+	state=$(lab_guest_state "$name" "$@") || state=
 	lab_guest_remember "$name" "$@"
 	if [ -n "$state" ]; then
 		echo "$state" >"$LAB_RUN/$name.waits"
@@ -234,6 +234,12 @@ lab_guest_is_saved()
 	guest_monitor info migrate | grep -q '^Migration status: completed'
 }
 
+# lab_guest_told NAME DEADLINE: it is up, or dead, or the time is
+lab_guest_told()
+{
+	lab_guest_up "$1" || [ "$SECONDS" -ge "$2" ]
+}
+
 # lab_guest_tell NAME SECONDS: who it is, to a guest that was restored, until it is up:
 # what arrives before its serial port was restored is lost.
 lab_guest_tell()
@@ -241,10 +247,10 @@ lab_guest_tell()
 	local name=$1 deadline=$((SECONDS + $2))
 
 	# Its QEMU may not listen yet.
-	until lab_guest_up "$name" || [ "$SECONDS" -ge "$deadline" ]; do
-		while echo "tell $name $SRANDOM$SRANDOM$SRANDOM$SRANDOM told"; do
+	until lab_guest_told "$name" $deadline; do
+		until lab_guest_told "$name" $deadline; do
+			echo "tell $name $SRANDOM$SRANDOM$SRANDOM$SRANDOM told" || break
 			sleep 0.2
-			! lab_guest_up "$name" || break
 		done | socat -u - "UNIX-CONNECT:$LAB_RUN/$name.tell"
 	done 2>/dev/null
 }
@@ -397,15 +403,24 @@ guest_wait()
 	done
 }
 
+# lab_guest_comes_up NAME SECONDS: or is dead
+lab_guest_comes_up()
+{
+	if [ -e "$LAB_RUN/$1.waits" ]; then
+		lab_guest_tell "$1" "$2"
+		lab_guest_up "$1"
+	else
+		# On a slower kernel LAB_BOOT_SECONDS is more already.
+		LAB_SLOW=1 wait_for "$2" lab_guest_up "$1"
+	fi
+}
+
+# lab_guest_answers NAME [SECONDS]
 lab_guest_answers()
 {
 	local name=$1
 
-	shift
-	[ ! -e "$LAB_RUN/$name.waits" ] || lab_guest_tell "$name" "${1:-${LAB_BOOT_SECONDS:-120}}"
-	# On a slower kernel LAB_BOOT_SECONDS is more already.
-	if ! LAB_SLOW=1 wait_for "${1:-${LAB_BOOT_SECONDS:-120}}" lab_guest_up "$name" ||
-		guest_dead; then
+	if ! lab_guest_comes_up "$name" "${2:-${LAB_BOOT_SECONDS:-120}}" || guest_dead; then
 		echo "$name did not come up:" >&2
 		tail -n 5 "$RESULTS/$name-qemu.log" "$RESULTS/$name-console.log" >&2
 		return 1
