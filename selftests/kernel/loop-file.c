@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "pair.h"
+#include <sys/resource.h>
 
 TEST_F(pair, file_to_file)
 {
@@ -298,37 +299,87 @@ static int file_on_disk(void)
 }
 
 /* What the file was when the call began counts. */
-TEST_F(pair, file_flags_in_mid_transfer)
+TEST_F(pair, flags_of_a_file_being_sent)
 {
 	const uint64_t len = 4 * self->window + 17;
-	int from = file_on_disk(), to = file_on_disk();
+	int file = file_on_disk();
 	pid_t pid;
 
-	if (from < 0 || to < 0)
+	if (file < 0)
 		SKIP(return, "no file system with O_DIRECT in /scratch");
-	ASSERT_EQ(0, pattern_write(from, len, 65536, 5, 0));
-	pid = child_run(send_file(self->a, from, 0, len, NULL));
+	ASSERT_EQ(0, pattern_write(file, len, 65536, 5, 0));
+	pid = child_run(send_file(self->a, file, 0, len, NULL));
 	ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
-	ASSERT_EQ(0, SYS(fcntl(from, F_SETFL, O_RDWR | O_DIRECT)));
+	ASSERT_EQ(0, SYS(fcntl(file, F_SETFL, O_RDWR | O_DIRECT)));
 	EXPECT_EQ(0, pattern_read(self->b, len, 65536, 5, 0));
 	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	close(file);
+}
 
-	/* The file has an end, 100 bytes on, where O_APPEND would write. */
-	ASSERT_EQ(0, ftruncate(to, len + 100));
-	pid = child_run(recv_file(self->b, to, 0, len, NULL));
-	ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
-	ASSERT_EQ(0, SYS(fcntl(to, F_SETFL, O_RDWR | O_APPEND)));
-	EXPECT_EQ(0, pattern_write(self->a, 4096, 4096, 6, 0));
+/* Of one that knows O_DIRECT, and of one that gets the ring itself */
+TEST_F(pair, flags_of_a_file_being_received)
+{
+	const int files[] = { file_on_disk(), memfd_create("received", MFD_CLOEXEC) };
+	const uint64_t len = 4 * self->window + 17;
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		if (files[i] < 0)
+			continue;
+		/* The file has an end, 100 bytes on, where O_APPEND would write. */
+		ASSERT_EQ(0, ftruncate(files[i], len + 100));
+		pid = child_run(recv_file(self->b, files[i], 0, len, NULL));
+		ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+		ASSERT_EQ(0, SYS(fcntl(files[i], F_SETFL, O_RDWR | O_APPEND)));
+		EXPECT_EQ(0, pattern_write(self->a, 4096, 4096, 6, 0));
+		ASSERT_TRUE(wait_until(ch_wait(self->a, IVRING_WAIT_DRAINED, 0) == 0, PATIENCE_MS));
+		/* Up to 6.5, tmpfs refuses. */
+		if (SYS(fcntl(files[i], F_SETFL, O_RDWR | O_APPEND | O_DIRECT)))
+			EXPECT_EQ(1, i);
+		EXPECT_EQ(0, pattern_write(self->a, len - 4096, 65536, 6, 4096));
+		EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+		ASSERT_EQ(0, SYS(fcntl(files[i], F_SETFL, O_RDWR)));
+		EXPECT_EQ(len + 100, lseek(files[i], 0, SEEK_END));
+		ASSERT_EQ(0, ftruncate(files[i], len));
+		EXPECT_EQ(0, file_check(files[i], 0, len, 6, 0));
+		close(files[i]);
+	}
+}
+
+static int recv_limited(int ch, int file, rlim_t most)
+{
+	const struct rlimit limit = { most, most };
+
+	signal(SIGXFSZ, SIG_IGN);
+	return SYS(setrlimit(RLIMIT_FSIZE, &limit)) ?: recv_file(ch, file, 0, 1 << 20, NULL);
+}
+
+/* What may not be written, or no more of it, stays in the ring. */
+TEST_F(pair, file_ends_in_mid_transfer)
+{
+	int file = memfd_create("ends", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	pid_t pid;
+
+	pid = child_run(recv_limited(self->b, file, 5500));
+	EXPECT_EQ(0, pattern_write(self->a, 5000, 5000, 1, 0));
 	ASSERT_TRUE(wait_until(ch_wait(self->a, IVRING_WAIT_DRAINED, 0) == 0, PATIENCE_MS));
-	ASSERT_EQ(0, SYS(fcntl(to, F_SETFL, O_RDWR | O_APPEND | O_DIRECT)));
-	EXPECT_EQ(0, pattern_write(self->a, len - 4096, 65536, 6, 4096));
-	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
-	ASSERT_EQ(0, SYS(fcntl(to, F_SETFL, O_RDWR)));
-	EXPECT_EQ(len + 100, lseek(to, 0, SEEK_END));
-	ASSERT_EQ(0, ftruncate(to, len));
-	EXPECT_EQ(0, file_check(to, 0, len, 6, 0));
-	close(from);
-	close(to);
+	EXPECT_EQ(0, pattern_write(self->a, 1000, 1000, 1, 5000));
+	EXPECT_EQ(EFBIG, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(5500, lseek(file, 0, SEEK_END));
+	EXPECT_EQ(0, file_check(file, 0, 5500, 1, 0));
+	EXPECT_EQ(0, pattern_read(self->b, 500, 500, 1, 5500));
+
+	ASSERT_EQ(0, ftruncate(file, 0));
+	pid = child_run(recv_file(self->b, file, 0, 1 << 20, NULL));
+	EXPECT_EQ(0, pattern_write(self->a, 5000, 5000, 2, 0));
+	ASSERT_TRUE(wait_until(ch_wait(self->a, IVRING_WAIT_DRAINED, 0) == 0, PATIENCE_MS));
+	ASSERT_EQ(0, SYS(fcntl(file, F_ADD_SEALS, F_SEAL_WRITE)));
+	EXPECT_EQ(0, pattern_write(self->a, 1000, 1000, 2, 5000));
+	EXPECT_EQ(EPERM, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, file_check(file, 0, 5000, 2, 0));
+	EXPECT_EQ(0, pattern_read(self->b, 1000, 1000, 2, 5000));
+	close(file);
 }
 
 /* What the file system does not take is not lost. */

@@ -93,7 +93,7 @@ load ivring_loop.ko pairs=2
 for program in "${programs[@]}"; do
 	[[ $program == host* ]] || run_program "$program" "$program"
 done
-# Where a file system is neither tmpfs nor on a block device, there is a buffer in between.
+# Where a file system is neither tmpfs nor ext4, there is a buffer in between.
 for program in "${programs[@]}"; do
 	[[ $program == loop-file* ]] || continue
 	mkdir -p /tmp/far

@@ -62,7 +62,8 @@ enum { SLEEPERS = 6 };
 static inline bool sleepers_start(int fd, size_t ring, bool files, pid_t *pid)
 {
 	const long nr[SLEEPERS] = {
-		files ? SYS_ioctl : SYS_write, files ? SYS_ioctl : SYS_read, SYS_ioctl, SYS_ioctl, SYS_poll, SYS_epoll_wait,
+		files ? SYS_ioctl : SYS_write, files ? SYS_ioctl : SYS_read, SYS_ioctl,
+		SYS_ioctl, SYS_poll, SYS_epoll_wait,
 	};
 	int i;
 

@@ -47,10 +47,13 @@ record()
 # A peer that writes impossible indices, among other things
 record_breaches()
 {
-	insmod "$LAB_MODULES"/kmod-host/ivring_host.ko &&
-		trace-cmd record -q -o "$TRACE" -e ivring_broken /src/build/selftests/host-fault \
-			>"$RESULTS/record.log" 2>&1 &&
-		trace-cmd report -i "$TRACE" >"$TEXT" 2>"$RESULTS/report.log" && rmmod ivring_host
+	local code=0
+
+	insmod "$LAB_MODULES"/kmod-host/ivring_host.ko || return
+	trace-cmd record -q -o "$TRACE" -e ivring_broken /src/build/selftests/host-fault \
+		>"$RESULTS/record.log" 2>&1 &&
+		trace-cmd report -i "$TRACE" >"$TEXT" 2>"$RESULTS/report.log" || code=1
+	rmmod ivring_host && return $code
 }
 
 # example N: the program of the documentation's Nth call of bpftrace
