@@ -74,20 +74,25 @@ struct ivring_file_job {
 	void *bounce;			/* unless it is near, and sent */
 };
 
-/*
- * As kernel_read() and kernel_write(), but with the flags that ivring_file_check() saw:
- * fcntl(2) may have set others since.
- */
-static ssize_t ivring_file_rw(const struct ivring_file_job *job, void *buf, size_t len)
+/* What comes next, by the flags that ivring_file_check() saw: fcntl(2) may have set others. */
+static struct kiocb ivring_file_iocb(const struct ivring_file_job *job)
 {
-	struct kvec vec = { .iov_base = buf, .iov_len = len };
-	bool tx = job->copy.tx;
-	struct iov_iter iter;
 	struct kiocb iocb;
 
 	init_sync_kiocb(&iocb, job->file);
 	iocb.ki_flags &= ~(IOCB_DIRECT | IOCB_APPEND);
 	iocb.ki_pos = job->x->offset + job->x->done;
+	return iocb;
+}
+
+/* As kernel_read() and kernel_write() */
+static ssize_t ivring_file_rw(const struct ivring_file_job *job, void *buf, size_t len)
+{
+	struct kvec vec = { .iov_base = buf, .iov_len = len };
+	struct kiocb iocb = ivring_file_iocb(job);
+	bool tx = job->copy.tx;
+	struct iov_iter iter;
+
 	iov_iter_kvec(&iter, tx ? ITER_DEST : ITER_SOURCE, &vec, 1, len);
 	return tx ? vfs_iocb_iter_read(job->file, &iocb, &iter) :
 		    ivring_iocb_write(job->file, &iocb, &iter);
@@ -233,13 +238,10 @@ static int ivring_file_lock_inode(struct ivring_file_job *job)
 static ssize_t ivring_file_write_locked(struct ivring_file_job *job, struct ivring_piece *piece)
 {
 	struct kvec vec = { .iov_base = piece->data, .iov_len = piece->len };
+	struct kiocb iocb = ivring_file_iocb(job);
 	struct iov_iter iter;
-	struct kiocb iocb;
 	ssize_t n;
 
-	init_sync_kiocb(&iocb, job->file);
-	iocb.ki_flags &= ~(IOCB_DIRECT | IOCB_APPEND);
-	iocb.ki_pos = job->x->offset + job->x->done;
 	iov_iter_kvec(&iter, ITER_SOURCE, &vec, 1, piece->len);
 	n = generic_write_checks(&iocb, &iter);
 	if (n <= 0)
