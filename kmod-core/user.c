@@ -26,13 +26,13 @@ int ivring_user_take(struct ivring_file *f)
 	if (!f->exclusive)
 		return -EPERM;
 	ret = ivring_dir_lock(f, &ch->tx_dir, 0);
+	if (!ret) {
+		ret = ivring_dir_lock(f, &ch->rx_dir, 0);
+		if (ret)
+			ivring_dir_unlock(&ch->tx_dir);
+	}
 	if (ret)
 		return ret == -EAGAIN || ret == -EPIPE ? -EBUSY : ret;
-	ret = ivring_dir_lock(f, &ch->rx_dir, 0);
-	if (ret) {
-		ivring_dir_unlock(&ch->tx_dir);
-		return ret == -EAGAIN || ret == -EPIPE ? -EBUSY : ret;
-	}
 	spin_lock(&ch->lock);
 	ret = ivring_file_error(f);
 	/* Before that, the lines may be those of the conversation before. */
