@@ -55,6 +55,26 @@ static int stuck_end(const pid_t *pid)
 	return ok;
 }
 
+/* A process that has the link attached as we have; the other children have it not. */
+static pid_t server_start(int host)
+{
+	pid_t pid;
+
+	child_drops = -1;
+	pid = child_run((pause(), 0));
+	child_drops = host;
+	return child_asleep(pid, SYS_pause) ? pid : -1;
+}
+
+/* The link ends with that process: as child_end() */
+static int server_killed(pid_t server, int *host)
+{
+	close(*host);
+	*host = -1;
+	kill(server, SIGKILL);
+	return child_end(server, 5000 * lab_slow());
+}
+
 #define NEEDS_LATE() do {						\
 	if (!late_supported())						\
 		SKIP(return, "this kernel has no userfaultfd(2)");	\
@@ -74,13 +94,9 @@ TEST_F(talk, server_killed_while_copies_fault)
 	ASSERT_TRUE(child_asleep(second[0], SYS_write));
 	ASSERT_TRUE(child_asleep(second[1], SYS_read));
 
-	child_drops = -1;
-	server = child_run((pause(), 0));
-	ASSERT_TRUE(child_asleep(server, SYS_pause));
-	close(self->p.r.host);
-	self->p.r.host = -1;
-	kill(server, SIGKILL);
-	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, 5000 * lab_slow()));
+	server = server_start(self->p.r.host);
+	ASSERT_LT(0, server);
+	EXPECT_EQ(-(1000 + SIGKILL), server_killed(server, &self->p.r.host));
 	EXPECT_EQ(-1, link_find("test", 0));
 	EXPECT_EQ(ENODEV, child_end(second[0], 3000 * lab_slow()));
 	EXPECT_EQ(ENODEV, child_end(second[1], 3000 * lab_slow()));
@@ -163,7 +179,7 @@ static int write_text(const char *path, const char *text)
 	return ret;
 }
 
-/* A process in the group gets two bytes a second from the disk of @dir, or as much as it likes. */
+/* A process in the group gets two bytes a second from the disk of /scratch, or as much as it likes. */
 static int disk_limit(const char *rate)
 {
 	struct stat st;
@@ -310,10 +326,8 @@ TEST_F(talk, locked_file_holds_nobody)
 	pid_t pid, writer, server;
 	struct slowfs slow;
 
-	child_drops = -1;
-	server = child_run((pause(), 0));
-	child_drops = self->p.r.host;
-	ASSERT_TRUE(child_asleep(server, SYS_pause));
+	server = server_start(self->p.r.host);
+	ASSERT_LT(0, server);
 	if (slowfs_begin(&slow) == -ENODEV)
 		SKIP(return, "this kernel has no FUSE");
 	ASSERT_LE(0, slow.file);
@@ -326,10 +340,7 @@ TEST_F(talk, locked_file_holds_nobody)
 	EXPECT_EQ(0, pc_send(&self->p, &self->c, 1000, 2));
 	EXPECT_TRUE(wait_until(child_state(pid) == 'D', PATIENCE_MS));
 
-	close(self->p.r.host);
-	self->p.r.host = -1;
-	kill(server, SIGKILL);
-	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, 5000 * lab_slow()));
+	EXPECT_EQ(-(1000 + SIGKILL), server_killed(server, &self->p.r.host));
 	EXPECT_EQ(-1, link_find("test", 0));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));
@@ -348,10 +359,8 @@ TEST_F(talk, far_file_holds_nobody)
 	int old = self->fd;
 
 	/* To close a slow file waits, too: this one has it not. */
-	child_drops = -1;
-	server = child_run((pause(), 0));
-	child_drops = self->p.r.host;
-	ASSERT_TRUE(child_asleep(server, SYS_pause));
+	server = server_start(self->p.r.host);
+	ASSERT_LT(0, server);
 	if (slowfs_begin(&slow) == -ENODEV)
 		SKIP(return, "this kernel has no FUSE");
 	ASSERT_LE(0, slow.file);
@@ -371,10 +380,7 @@ TEST_F(talk, far_file_holds_nobody)
 	EXPECT_EQ(0, pc_send(&self->p, &self->c, 5000, 3));
 	EXPECT_EQ(0, pattern_read(self->fd, 5000, 5000, 3, 0));
 	/* ... nor the link's end. */
-	close(self->p.r.host);
-	self->p.r.host = -1;
-	kill(server, SIGKILL);
-	EXPECT_EQ(-(1000 + SIGKILL), child_end(server, 5000 * lab_slow()));
+	EXPECT_EQ(-(1000 + SIGKILL), server_killed(server, &self->p.r.host));
 	EXPECT_EQ(-1, link_find("test", 0));
 	kill(pid[0], SIGKILL);
 	kill(pid[1], SIGKILL);
