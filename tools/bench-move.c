@@ -60,6 +60,23 @@ static int calls_get(struct mover *m, uint8_t *p, uint64_t len)
 	return 0;
 }
 
+/* Takes what there is; who has to wait for it is to be woken for a good part of the window. */
+static int span_take(struct mover *m, unsigned long take, uint64_t least, uint64_t len,
+		     struct ivring_span *span)
+{
+	int ret;
+
+	*span = (struct ivring_span) { .min = least };
+	ret = channel_ioctl(m, take, span);
+	if (ret != -EAGAIN)
+		return ret;
+	*span = (struct ivring_span) {
+		.min = min_u64(len, m->batch),
+		.timeout_ns = m->bench->timeout_ms * NSEC_PER_MSEC,
+	};
+	return channel_ioctl(m, take, span);
+}
+
 /* By spans, to @p or from there: a span is taken, and handed over in chunks. */
 static int spans_move(struct mover *m, bool put, uint8_t *p, uint64_t len)
 {
@@ -70,11 +87,7 @@ static int spans_move(struct mover *m, bool put, uint8_t *p, uint64_t len)
 	int ret = 0;
 
 	while (!ret && len) {
-		span = (struct ivring_span) {
-			.min = put ? min_u64(len, m->chunk) : 1,
-			.timeout_ns = m->bench->timeout_ms * NSEC_PER_MSEC,
-		};
-		ret = channel_ioctl(m, take, &span);
+		ret = span_take(m, take, put ? min_u64(len, m->chunk) : 1, len, &span);
 		if (!ret && !span.len)
 			return -EPIPE;
 		for (left = span.len; !ret && left && len; left -= n) {
@@ -338,9 +351,10 @@ int mover_set(struct mover *m, const struct bench_request *rq)
 			m->block = min_u64(rq->block, m->info.window / 2);
 	}
 	if (rq->op == BENCH_ECHO)
-		o.rx_min = rq->bytes;
+		m->batch = rq->bytes;
 	else
-		o.rx_min = min_u64(m->block, m->info.window / 2);
+		m->batch = min_u64(m->block, m->info.window / 2);
+	o.rx_min = m->batch;
 	if (!(rq->flags & BENCH_SLEEP))
 		o.spin_max_ns = UINT32_MAX;
 	ret = channel_ioctl(m, IVRING_IOC_SET_OPTIONS, &o);

@@ -19,6 +19,7 @@ struct mover {
 	uint32_t flags;
 	uint64_t block;
 	uint64_t chunk;			/* bytes between two publications, in place */
+	uint64_t batch;			/* bytes worth being woken for */
 	struct ivring_channel_info info;
 	uint8_t *tx_map;
 	const uint8_t *rx_map;
