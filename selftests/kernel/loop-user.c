@@ -245,6 +245,35 @@ TEST_F(user, look_wakes_poll)
 	user_end(&v, &self->b);
 }
 
+/* EPOLL_CTL_MOD looks in place of the read that would meet EAGAIN. */
+TEST_F(user, epoll_edge)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct user u, v;
+	pid_t pid;
+	int ep, i;
+
+	ASSERT_EQ(0, user_start(&u, self->a));
+	ASSERT_EQ(0, user_start(&v, self->b));
+	ep = epoll_add(u.fd, ev.events);
+	ASSERT_LE(0, ep);
+	for (i = 0; i < 20; i++) {
+		pid = child_run(epoll_get(ep, PATIENCE_MS) == EPOLLIN ? 0 : 99);
+		ASSERT_TRUE(child_asleep(pid, SYS_epoll_wait));
+		ASSERT_TRUE(ivring_tx_publish(&v.tx, 8));
+		ASSERT_EQ(0, SYS(ioctl(v.fd, IVRING_IOC_RING)));
+		ASSERT_EQ(0, child_end(pid, PATIENCE_MS));
+		ASSERT_EQ(0, ivring_rx_refresh(&u.rx));
+		ASSERT_EQ(8, ivring_rx_cached_avail(&u.rx));
+		ivring_rx_publish(&u.rx, 8);
+		ASSERT_EQ(0, SYS(epoll_ctl(ep, EPOLL_CTL_MOD, u.fd, &ev)));
+	}
+	EXPECT_EQ(0, epoll_get(ep, 0));
+	close(ep);
+	user_end(&u, &self->a);
+	user_end(&v, &self->b);
+}
+
 /* Asks only now and then: what is done meanwhile is to be quick. */
 static bool child_lives(pid_t pid, unsigned int round)
 {
