@@ -189,8 +189,9 @@ static int ivring_host_pin_pages(struct ivring_host_memory *m, struct file *file
 	long ret = 0;
 
 	addr = vm_mmap(file, 0, m->size, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	/* After mlockall(MCL_FUTURE) this is how RLIMIT_MEMLOCK says no. */
 	if (IS_ERR_VALUE(addr))
-		return addr;
+		return addr == -EAGAIN ? -ENOMEM : addr;
 	while (done < m->nr_pages) {
 		ret = pin_user_pages_fast(addr + (done << PAGE_SHIFT),
 					  min(m->nr_pages - done, IVRING_HOST_PIN_BATCH),

@@ -4,7 +4,10 @@
  *
  * Device nodes:
  *
- *	/dev/ivring<L>		link L: IVRING_IOC_LINK_INFO, poll
+ *	/dev/ivring<L>		link L: IVRING_IOC_LINK_INFO, and poll: EPOLLIN with
+ *				a peer, EPOLLERR in IVRING_LINK_MISMATCH and _SPLIT,
+ *				with EPOLLHUP once it is gone; neither read nor
+ *				write (EINVAL) nor mmap (ENODEV)
  *	/dev/ivring<L>c<C>	channel C of link L: read, write, poll, mmap and
  *				the IVRING_IOC_* below
  *	/dev/ivring-host	IVRING_HOST_IOC_*: makes host memory a link
@@ -25,12 +28,14 @@
  * empty message that a program wrote in place is passed over by read(2). Whoever
  * has the channel open, on both sides, must want the same: else open(2), or the
  * first operation once connected, fails with EPROTOTYPE. FIONREAD tells how many
- * bytes can be read, or how many the next message has. Whether a file is for
+ * bytes can be read, or how many the next message has (EBUSY while a span is peeked or
+ * user space has the indices; EBADF where the file is not open for reading). Whether a file is for
  * messages is settled when it is opened; fcntl(2) neither shows nor changes it.
  *
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
  * has no sendfile(2) out of what cannot seek: IVRING_IOC_RECV_FILE does that, with one
- * copy where splice(2) by a pipe makes two.
+ * copy where splice(2) by a pipe makes two. On messages these are EINVAL. A channel has
+ * no positions: lseek(2), pread(2) and pwrite(2) are ESPIPE.
  *
  * Conventions: sizes and offsets are bytes; flags that are not listed and
  * reserved fields must be zero, else EINVAL; an unknown command is ENOTTY; a
@@ -60,8 +65,8 @@
  *			kernel's log
  *	EIO		a hole was punched into the memory, so that the two sides see
  *			different pages: the link can only be made anew
- *	ENODEV		the link is gone (module unloaded, device removed, or after
- *			sleep or a reset it was not what it had been)
+ *	ENODEV		the link is gone (detached, device removed or unbound, or
+ *			after sleep or a reset it was not what it had been)
  *
  * When the link is gone, and when the device sleeps (suspend, hibernation) or is
  * reset, all mappings are taken away: SIGBUS for who uses one, then and later; mmap(2) of a
@@ -72,6 +77,9 @@
  * of: what needs some, such as vmsplice(2) and O_DIRECT I/O of another file, fails with
  * EFAULT (Documentation/protocol.rst has the list). A child of fork(2) has the file, but
  * not the mapping: it makes one of its own.
+ *
+ * mmap(2) is of whole pages of one ring, from anywhere in it, shared: else EINVAL. EACCES
+ * for writing what the peer sends, or what the file is not open for.
  */
 #ifndef _UAPI_LINUX_IVRING_H
 #define _UAPI_LINUX_IVRING_H
@@ -103,7 +111,7 @@
  * @ring_size: bytes of data in each ring
  * @epoch: number of this side's life
  * @peer_epoch: number of the peer's life, zero without peer
- * @features: wire features in use
+ * @features: wire features in use; none is known yet: zero
  * @channels: number of channels
  * @side: 0 or 1
  * @id: own ivshmem ID
@@ -149,7 +157,7 @@ struct ivring_link_info {
 #define IVRING_CHANNEL_OPENING		0  /* waits for the peer to open */
 #define IVRING_CHANNEL_CONNECTED	1
 #define IVRING_CHANNEL_PEER_CLOSED	2  /* what is left can be read */
-#define IVRING_CHANNEL_RESET		3  /* see ECONNRESET and ETIMEDOUT above */
+#define IVRING_CHANNEL_RESET		3  /* ECONNRESET, ETIMEDOUT, EPROTOTYPE or EIO above */
 #define IVRING_CHANNEL_BROKEN		4  /* see EPROTO above */
 
 /**
@@ -262,8 +270,9 @@ struct ivring_wait {
  * RESERVE: the free span that comes next, at least @min long, to be filled
  * through the mapping of the ring this side produces. Reserving again before
  * a commit gives the same span, perhaps longer. Until the whole span is
- * committed or the file is closed, write(2) and RESERVE by other files of this
- * channel fail with EBUSY. Committing zero bytes gives the span up.
+ * committed or the file is closed, RESERVE by other files of this channel, and
+ * write(2), splice(2) and SEND_FILE by any, fail with EBUSY. Committing zero bytes gives
+ * the span up.
  *	EINVAL	@min is zero or above the window
  *	EBADF	the file is not open for writing
  *	EBUSY	another file holds a reservation
@@ -277,12 +286,14 @@ struct ivring_wait {
  *		@len is more than was reserved, or the channel carries messages
  *		and @len is no multiple of eight. As nothing is reserved while
  *		user space has the indices, this is the error there, too
+ *	EBADF	the file is not open for writing
  */
 #define IVRING_IOC_COMMIT	_IOW(IVRING_IOC_MAGIC, 0x03, struct ivring_span)
 /*
  * PEEK: the readable span that comes next, at least @min long, to be read
  * through the mapping of the ring this side consumes. At end of file the span
- * is shorter than @min, and zero when all was read.
+ * is shorter than @min, and zero when all was read. Until the whole span is released,
+ * others are kept out as by RESERVE: from PEEK, read(2), splice(2) and RECV_FILE.
  *	EINVAL	@min is zero or above ring_size
  *	EBADF	the file is not open for reading
  *	EBUSY	another file holds a peeked span
@@ -293,6 +304,7 @@ struct ivring_wait {
  * COMMIT in all else.
  *	EINVAL	nothing is peeked, @offset is not where the span starts,
  *		@len is more than was peeked, or no multiple of eight as above
+ *	EBADF	the file is not open for reading
  */
 #define IVRING_IOC_RELEASE	_IOW(IVRING_IOC_MAGIC, 0x05, struct ivring_span)
 /*
@@ -309,7 +321,8 @@ struct ivring_wait {
  *	receive into; setting these by fcntl(2) in mid-transfer changes nothing
  * @offset: where in it, 0..2^63 - 1; its own position is neither used nor moved
  * @len: how many bytes
- * @done: out: how many of them were moved, also when there is an error
+ * @done: out: how many of them were moved, also when there is an error; untouched when
+ *	none can have been: the channel is not open for that, or its link is gone
  * @timeout_ns: how long to wait for the peer each time it makes no progress
  * @reserved: zero
  */
@@ -335,7 +348,7 @@ struct ivring_file_xfer {
  * hold up nobody else. Nor do other calls, whatever memory they are given.
  *	EBADF	@fd is no file that is open for reading, or the channel is not
  *		open for writing
- *	EBUSY	another file holds a reservation
+ *	EBUSY	a span is reserved
  *	EINVAL	@fd is of another kind or has O_DIRECT, @offset + @len is beyond 2^63 - 1, or the
  *		channel carries messages
  *	EINTR	a signal came first; what is @done is done
@@ -350,9 +363,10 @@ struct ivring_file_xfer {
  * channel. What a file system does not take stays in the ring.
  *	EBADF	@fd is no file that is open for writing, or has O_APPEND; or
  *		the channel is not open for reading
- *	EBUSY	another file holds a peeked span
+ *	EBUSY	a span is peeked
  *	EINVAL	as above
  *	EINTR	as above
+ *	ENOMEM	as above
  *	others	of writing the file, such as ENOSPC
  */
 #define IVRING_IOC_RECV_FILE	_IOWR(IVRING_IOC_MAGIC, 0x08, struct ivring_file_xfer)
@@ -477,7 +491,9 @@ struct ivring_host_peer {
  *	EPROTONOSUPPORT	its version or a layout feature is unknown
  *	ENOTUNIQ	its geometry is impossible for its size
  *	EACCES, EPERM	@memfd is sealed against writing or not open for it
- *	EFAULT		@eventfds or the argument is a bad pointer
+ *	EFAULT		@eventfds or the argument is a bad pointer; or the memory has
+ *			pages that are not to be had (vm.overcommit_memory, a limit of
+ *			huge pages), or that another thread of the caller unmapped
  *	ESTALE		the memory changed under this call: a hole was punched, or
  *			another thread of the caller remapped it
  *	EINTR		a signal came while the memory was pinned, or another call on
