@@ -5,12 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <linux/aio_abi.h>
+#include <linux/loop.h>
 #include <sys/mount.h>
 #include <sys/eventfd.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "pair.h"
+#include "slowfs.h"
 #include <sys/resource.h>
 
 TEST_F(pair, file_to_file)
@@ -111,10 +113,33 @@ TEST_F(pair, file_ends)
 	close(to);
 }
 
+TEST_F(pair, file_ends_at_half_close)
+{
+	int from = file_pattern(1000, 8), to = file_new();
+	uint64_t done;
+
+	EXPECT_EQ(0, send_file(self->a, from, 0, 1000, &done));
+	ASSERT_EQ(0, ch_shutdown(self->a));
+	EXPECT_EQ(0, recv_file(self->b, to, 0, 5000, &done));
+	EXPECT_EQ(1000, done);
+	EXPECT_EQ(0, file_check(to, 0, 1000, 8, 0));
+	EXPECT_EQ(0, recv_file(self->b, to, 0, 5000, &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(-EPIPE, send_file(self->a, from, 0, 10, &done));
+	EXPECT_EQ(0, done);
+	/* The other direction is as it was. */
+	EXPECT_EQ(0, send_file(self->b, from, 0, 1000, &done));
+	EXPECT_EQ(1000, done);
+	EXPECT_EQ(0, recv_file(self->a, to, 1000, 1000, &done));
+	EXPECT_EQ(1000, done);
+	EXPECT_EQ(0, file_check(to, 1000, 1000, 8, 0));
+	close(from);
+	close(to);
+}
+
 TEST_F(pair, file_bad_arguments)
 {
-	int file = file_pattern(1000, 1), pipes[2], sockets[2], ro, wo, append, direct, dir, proc,
-	    bell;
+	int file = file_pattern(1000, 1), pipes[2], sockets[2], ro, wo, append, dir, proc, bell;
 	struct ivring_file_xfer x = { .fd = file, .len = 10 };
 	char path[64];
 	int i;
@@ -159,13 +184,6 @@ TEST_F(pair, file_bad_arguments)
 		EXPECT_EQ(-EINVAL, SYS(ioctl(self->a, IVRING_IOC_RECV_FILE, &x)));
 		x.reserved[i] = 0;
 	}
-	/* tmpfs knows O_DIRECT from 6.6 on. */
-	direct = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (direct >= 0) {
-		EXPECT_EQ(-EINVAL, send_file(self->a, direct, 0, 10, NULL));
-		EXPECT_EQ(-EINVAL, recv_file(self->a, direct, 0, 10, NULL));
-		close(direct);
-	}
 	/* Nothing of all that left a trace in the channel. */
 	EXPECT_EQ(-EAGAIN, ch_wait(self->b, IVRING_WAIT_IN, 0));
 	EXPECT_EQ(0, file_check(file, 0, 1000, 1, 0));
@@ -180,6 +198,29 @@ TEST_F(pair, file_bad_arguments)
 	close(ro);
 	close(wo);
 	close(file);
+}
+
+/* tmpfs knows O_DIRECT from 6.6 on, a disk at all times. */
+TEST_F(pair, file_with_o_direct)
+{
+	const int files[] = { file_pattern(1000, 1), file_on_disk() };
+	char path[64];
+	int i, direct;
+
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", files[i]);
+		direct = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+		if (direct < 0)
+			continue;
+		EXPECT_EQ(-EINVAL, send_file(self->a, direct, 0, 10, NULL));
+		EXPECT_EQ(-EINVAL, recv_file(self->a, direct, 0, 10, NULL));
+		close(direct);
+	}
+	EXPECT_EQ(-EAGAIN, ch_wait(self->b, IVRING_WAIT_IN, 0));
+	close(files[0]);
+	if (files[1] < 0)
+		SKIP(return, "no file system with O_DIRECT in /scratch");
+	close(files[1]);
 }
 
 TEST_F(pair, file_needs_its_direction)
@@ -220,6 +261,39 @@ TEST_F(pair, file_nonblock_and_timeout)
 	EXPECT_EQ(0, recv_file(self->b, to, self->window, 5000, &done));
 	EXPECT_EQ(0, file_check(to, 0, len, 9, 0));
 	close(from);
+	close(to);
+}
+
+/* Byte after byte, for as long as that, then no more */
+static int trickle(int ch, int64_t ns)
+{
+	const int64_t start = now_ns();
+
+	while (now_ns() - start < ns) {
+		if (SYS(write(ch, "x", 1)) != 1)
+			return 99;
+		nap();
+	}
+	return ch_shutdown(ch);
+}
+
+/* Who makes progress has the whole time again. */
+TEST_F(pair, file_timeout_begins_anew)
+{
+	const long long sent = channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes");
+	const int64_t timeout = MS(500) * lab_slow();
+	int to = file_new();
+	int64_t start;
+	uint64_t done;
+	pid_t pid;
+
+	pid = child_run(trickle(self->a, 2 * timeout));
+	start = now_ns();
+	EXPECT_EQ(0, xfer(self->b, IVRING_IOC_RECV_FILE, to, 0, 1 << 20, timeout, &done));
+	EXPECT_LT(timeout, now_ns() - start);
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(channel_num(self->e.link[0], self->e.ch, "stats/tx_bytes") - sent, done);
+	EXPECT_EQ(done, lseek(to, 0, SEEK_END));
 	close(to);
 }
 
@@ -280,22 +354,6 @@ TEST_F(pair, file_and_spans)
 	close(b2);
 	close(from);
 	close(to);
-}
-
-/* Files that know O_DIRECT are on a real disk. */
-static int file_on_disk(void)
-{
-	char path[] = "/scratch/ivring-file.XXXXXX";
-	int fd = mkostemp(path, O_CLOEXEC);
-
-	if (fd < 0)
-		return -1;
-	unlink(path);
-	if (fcntl(fd, F_SETFL, O_RDWR | O_DIRECT) || fcntl(fd, F_SETFL, O_RDWR)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
 }
 
 /* What the file was when the call began counts. */
@@ -406,6 +464,117 @@ TEST_F(pair, file_system_full)
 	EXPECT_EQ(0, umount(dir));
 	rmdir(dir);
 	close(from);
+}
+
+/* What was moved is not told, and stays moved. */
+TEST_F(pair, file_without_answer)
+{
+	int from = file_pattern(1000, 4), to = file_new();
+	struct ivring_file_xfer *x = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, x);
+	*x = (struct ivring_file_xfer) { .fd = from, .len = 1000 };
+	ASSERT_EQ(0, mprotect(x, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->a, IVRING_IOC_SEND_FILE, x)));
+	EXPECT_EQ(1000, ch_readable(self->b));
+	ASSERT_EQ(0, mprotect(x, 4096, PROT_READ | PROT_WRITE));
+	x->fd = to;
+	ASSERT_EQ(0, mprotect(x, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->b, IVRING_IOC_RECV_FILE, x)));
+	EXPECT_EQ(0, ch_readable(self->b));
+	EXPECT_EQ(0, file_check(to, 0, 1000, 4, 0));
+	munmap(x, 4096);
+	close(from);
+	close(to);
+}
+
+/* A file of which no more than the first two pages can be read */
+TEST_F(pair, file_read_error)
+{
+	struct slowfs bad;
+	char buf[8192];
+	uint64_t done;
+	int ret;
+
+	ret = slowfs_begin_bad(&bad, sizeof(buf));
+	if (ret == -ENODEV)
+		SKIP(return, "this kernel has no FUSE");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(-EIO, send_file(self->a, bad.file, 0, SLOWFS_SIZE, &done));
+	EXPECT_EQ(sizeof(buf), done);
+	EXPECT_EQ(-EIO, send_file(self->a, bad.file, sizeof(buf), 100, &done));
+	EXPECT_EQ(0, done);
+	EXPECT_EQ(sizeof(buf), ch_readable(self->b));
+	EXPECT_EQ(sizeof(buf), SYS(read(self->b, buf, sizeof(buf))));
+	EXPECT_EQ(0, send_file(self->a, bad.file, 4000, 1000, &done));
+	EXPECT_EQ(1000, done);
+	slowfs_end(&bad);
+}
+
+/* ---- block devices ---- */
+
+/* A device for what is in @file, gone when it is closed: -ENOENT where there is none. */
+static int loop_device(int file)
+{
+	struct loop_config config = { .fd = file, .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	int control, n, fd, ret;
+	char path[32];
+
+	/* What loads it, if it is a module. */
+	if (system("modprobe -q loop 2>/dev/null"))
+		errno = 0;
+	control = SYS(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
+	if (control < 0)
+		return -ENOENT;
+	n = SYS(ioctl(control, LOOP_CTL_GET_FREE));
+	close(control);
+	if (n < 0)
+		return n;
+	snprintf(path, sizeof(path), "/dev/loop%d", n);
+	fd = SYS(open(path, O_RDWR | O_CLOEXEC));
+	ret = fd < 0 ? fd : SYS(ioctl(fd, LOOP_CONFIGURE, &config));
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
+}
+
+/* As a file that can become no longer */
+TEST_F(pair, block_device)
+{
+	const uint64_t len = 3 * self->window + 4096;
+	int file = file_on_disk(), dev;
+	uint64_t done;
+	pid_t pid;
+
+	if (file < 0)
+		SKIP(return, "no file system with O_DIRECT in /scratch");
+	ASSERT_EQ(0, pattern_write(file, len, 65536, 5, 0));
+	dev = loop_device(file);
+	close(file);
+	if (dev == -ENOENT)
+		SKIP(return, "this kernel has no loop devices");
+	ASSERT_LE(0, dev);
+	pid = child_run(send_file(self->a, dev, 100, len - 100, NULL));
+	EXPECT_EQ(0, pattern_read(self->b, len - 100, 65536, 5, 100));
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, send_file(self->a, dev, len - 10, 1000, &done));
+	EXPECT_EQ(10, done);
+	EXPECT_EQ(0, pattern_read(self->b, 10, 10, 5, len - 10));
+
+	pid = child_run(pattern_write(self->a, len, 65536, 6, 0));
+	EXPECT_EQ(0, recv_file(self->b, dev, 0, len, &done));
+	EXPECT_EQ(len, done);
+	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(0, SYS(fsync(dev)));
+	EXPECT_EQ(0, file_check(dev, 0, len, 6, 0));
+	/* What is beyond its end stays in the ring. */
+	EXPECT_EQ(0, pattern_write(self->a, 1000, 1000, 7, 0));
+	EXPECT_EQ(-ENOSPC, recv_file(self->b, dev, len - 100, 1000, &done));
+	EXPECT_EQ(100, done);
+	EXPECT_EQ(0, pattern_read(self->b, 900, 900, 7, 100));
+	close(dev);
 }
 
 /* ---- splice, sendfile, fsync ---- */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A file on a file system that never answers: FUSE, and a program of ours behind it. It
- * opens, has a size, and whoever reads or writes waits.
+ * opens, has a size, and whoever reads or writes waits. Or one that answers reads: with
+ * zeros, and from some place on with EIO.
  */
 #ifndef _IVRING_TEST_SLOWFS_H
 #define _IVRING_TEST_SLOWFS_H
@@ -27,7 +28,20 @@ static inline int slowfs_reply(int fuse, uint64_t unique, int error, const void 
 	return SYS(writev(fuse, v, 2)) == (long)head.len ? 0 : -EIO;
 }
 
-static inline int slowfs_answer(int fuse, const struct fuse_in_header *in)
+/* The kernel may ask for more than anybody reads, and then for less. */
+static inline int slowfs_answer_read(int fuse, const struct fuse_in_header *in, long good)
+{
+	const struct fuse_read_in *read_in = (const void *)(in + 1);
+	static char zeros[1 << 17];
+
+	if (good < 0)
+		return 0;
+	if (read_in->size > sizeof(zeros) || read_in->offset + read_in->size > good)
+		return slowfs_reply(fuse, in->unique, -EIO, NULL, 0);
+	return slowfs_reply(fuse, in->unique, 0, zeros, read_in->size);
+}
+
+static inline int slowfs_answer(int fuse, const struct fuse_in_header *in, long good)
 {
 	const struct fuse_init_in *init = (const void *)(in + 1);
 	struct fuse_init_out init_out = { .major = 7, .max_write = 65536 };
@@ -50,6 +64,7 @@ static inline int slowfs_answer(int fuse, const struct fuse_in_header *in)
 	case FUSE_FLUSH:
 		return slowfs_reply(fuse, in->unique, 0, NULL, 0);
 	case FUSE_READ:
+		return slowfs_answer_read(fuse, in, good);
 	case FUSE_WRITE:
 	case FUSE_FORGET:
 	case FUSE_INTERRUPT:
@@ -60,13 +75,13 @@ static inline int slowfs_answer(int fuse, const struct fuse_in_header *in)
 	}
 }
 
-static inline int slowfs_serve(int fuse)
+static inline int slowfs_serve(int fuse, long good)
 {
 	static _Alignas(8) char buf[1 << 18];
 	long n;
 
 	while ((n = SYS(read(fuse, buf, sizeof(buf)))) > 0)
-		slowfs_answer(fuse, (const void *)buf);
+		slowfs_answer(fuse, (const void *)buf, good);
 	return n;
 }
 
@@ -86,8 +101,11 @@ static inline void slowfs_end(struct slowfs *s)
 		child_end(s->server, PATIENCE_MS);
 }
 
-/* 0, or -errno: -ENODEV where the kernel has no FUSE. */
-static inline int slowfs_begin(struct slowfs *s)
+/*
+ * @good: bytes that can be read, whole pages; or -1 for one that never answers.
+ * 0, or -errno: -ENODEV where the kernel has no FUSE.
+ */
+static inline int slowfs_begin_bad(struct slowfs *s, long good)
 {
 	char options[96];
 	struct stat st;
@@ -106,7 +124,7 @@ static inline int slowfs_begin(struct slowfs *s)
 	snprintf(options, sizeof(options), "fd=%d,rootmode=100600,user_id=0,group_id=0", s->fuse);
 	ret = SYS(mount("slow", s->path, "fuse", 0, options));
 	if (!ret) {
-		s->server = child_run(slowfs_serve(s->fuse));
+		s->server = child_run(slowfs_serve(s->fuse, good));
 		s->file = ret = SYS(open(s->path, O_RDWR | O_CLOEXEC));
 		/* The kernel takes a size for granted while somebody writes: have it know this one. */
 		if (ret >= 0)
@@ -115,6 +133,11 @@ static inline int slowfs_begin(struct slowfs *s)
 	if (ret < 0)
 		slowfs_end(s);
 	return ret < 0 ? ret : 0;
+}
+
+static inline int slowfs_begin(struct slowfs *s)
+{
+	return slowfs_begin_bad(s, -1);
 }
 
 #endif /* _IVRING_TEST_SLOWFS_H */

@@ -516,6 +516,22 @@ static inline int file_pattern(uint64_t len, uint64_t seed)
 	return fd;
 }
 
+/* Files that know O_DIRECT are on a real disk: this one has no name. Or -1 */
+static inline int file_on_disk(void)
+{
+	char path[] = "/scratch/ivring-file.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	unlink(path);
+	if (fcntl(fd, F_SETFL, O_RDWR | O_DIRECT) || fcntl(fd, F_SETFL, O_RDWR)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
 /* 0 when @fd has the pattern from @offset of the file on, and not a byte more. */
 static inline int file_check(int fd, uint64_t offset, uint64_t len, uint64_t seed, uint64_t pos)
 {
