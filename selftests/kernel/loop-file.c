@@ -591,6 +591,26 @@ TEST_F(pair, sendfile_into_the_ring)
 	close(from);
 }
 
+/* Into what is no pipe, the kernel sends what can seek only. */
+TEST_F(pair, sendfile_out_of_the_ring)
+{
+	int p[2], sockets[2], file = file_new();
+
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets));
+	ASSERT_EQ(0, pattern_write(self->a, 3000, 3000, 4, 0));
+	EXPECT_EQ(-EINVAL, SYS(sendfile(file, self->b, NULL, 3000)));
+	EXPECT_EQ(-EINVAL, SYS(sendfile(sockets[0], self->b, NULL, 3000)));
+	EXPECT_EQ(3000, SYS(sendfile(p[1], self->b, NULL, 65536)));
+	EXPECT_EQ(0, pattern_read(p[0], 3000, 3000, 4, 0));
+	EXPECT_EQ(0, ch_readable(self->b));
+	close(p[0]);
+	close(p[1]);
+	close(sockets[0]);
+	close(sockets[1]);
+	close(file);
+}
+
 TEST_F(pair, splice_both_ways)
 {
 	int p[2];

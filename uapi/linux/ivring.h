@@ -33,9 +33,10 @@
  * messages is settled when it is opened; fcntl(2) neither shows nor changes it.
  *
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
- * has no sendfile(2) out of what cannot seek: IVRING_IOC_RECV_FILE does that, with one
- * copy where splice(2) by a pipe makes two. On messages these are EINVAL. A channel has
- * no positions: lseek(2), pread(2) and pwrite(2) are ESPIPE.
+ * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
+ * has no sendfile(2) out of what cannot seek, but into a pipe: IVRING_IOC_RECV_FILE does
+ * that, with one copy where splice(2) by a pipe makes two. On messages these are EINVAL. A
+ * channel has no positions: lseek(2), pread(2) and pwrite(2) are ESPIPE.
  *
  * Conventions: sizes and offsets are bytes; flags that are not listed and
  * reserved fields must be zero, else EINVAL; an unknown command is ENOTTY; a
