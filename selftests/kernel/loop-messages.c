@@ -306,7 +306,7 @@ TEST_F(msg, half_a_message_at_the_end)
 TEST_F(msg, no_bytes_here)
 {
 	struct ivring_options o;
-	struct ivring_file_xfer x = { .fd = open("/proc/self/exe", O_RDONLY), .len = 10 };
+	struct ivring_file_xfer x = { .fd = file_pattern(10, 1), .len = 10 };
 	int p[2];
 
 	ASSERT_EQ(0, pipe(p));
@@ -314,6 +314,7 @@ TEST_F(msg, no_bytes_here)
 	EXPECT_EQ(-EINVAL, SYS(splice(p[0], NULL, self->a, NULL, 5, 0)));
 	EXPECT_EQ(-EINVAL, SYS(splice(self->a, NULL, p[1], NULL, 5, SPLICE_F_NONBLOCK)));
 	EXPECT_EQ(-EINVAL, SYS(ioctl(self->a, IVRING_IOC_SEND_FILE, &x)));
+	EXPECT_EQ(-EINVAL, SYS(ioctl(self->a, IVRING_IOC_RECV_FILE, &x)));
 	EXPECT_EQ(0, SYS(ioctl(self->a, IVRING_IOC_GET_OPTIONS, &o)));
 	o.rx_min = 2;
 	EXPECT_EQ(-EINVAL, SYS(ioctl(self->a, IVRING_IOC_SET_OPTIONS, &o)));
@@ -425,6 +426,24 @@ TEST_F(node, on_this_side_too)
 	a = ends_open(&self->e, 0, O_RDWR);
 	EXPECT_EQ(-EPROTOTYPE, ends_open(&self->e, 0, O_RDWR | O_DIRECT));
 	close(a);
+}
+
+/* Neither what it is for is to be seen with fcntl(2), nor can it be made something else. */
+TEST_F(node, fcntl_knows_nothing_of_it)
+{
+	const int how[] = { O_DIRECT, 0 };
+	int i, fd, flags;
+
+	for (i = 0; i < ARRAY_LEN(how); i++) {
+		fd = ends_open(&self->e, 0, O_RDWR | O_NONBLOCK | how[i]);
+		ASSERT_LE(0, fd);
+		flags = fcntl(fd, F_GETFL);
+		EXPECT_EQ(O_RDWR | O_NONBLOCK, flags & (O_ACCMODE | O_NONBLOCK | O_DIRECT));
+		EXPECT_EQ(-EINVAL, SYS(fcntl(fd, F_SETFL, O_DIRECT)));
+		EXPECT_EQ(flags, fcntl(fd, F_GETFL));
+		EXPECT_EQ(i ? 0 : IVRING_CHANNEL_F_MESSAGES, ch_flags(fd));
+		close(fd);
+	}
 }
 
 /* ---- many ---- */
