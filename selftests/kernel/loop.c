@@ -254,6 +254,17 @@ TEST_F(pair, bad_pointer)
 	ASSERT_EQ(0, mprotect(ro, 4096, PROT_READ));
 	EXPECT_EQ(-EFAULT, SYS(ioctl(self->a, IVRING_IOC_WAIT, ro)));
 	EXPECT_EQ(1, SYS(write(self->a, "x", 1)));
+
+	/* Nobody was told of the span, but it is held. */
+	ASSERT_EQ(0, mprotect(ro, 4096, PROT_READ | PROT_WRITE));
+	memcpy(ro, &(struct ivring_span) { .min = 1 }, sizeof(span));
+	ASSERT_EQ(0, mprotect(ro, 4096, PROT_READ));
+	EXPECT_EQ(-EFAULT, SYS(ioctl(self->b, IVRING_IOC_PEEK, ro)));
+	EXPECT_EQ(-EBUSY, SYS(read(self->b, &(char) { 0 }, 1)));
+	EXPECT_EQ(0, ch_release(self->b, 0, 1));
+	EXPECT_EQ(0, ch_readable(self->b));
+	munmap(none, 4096);
+	munmap(ro, 4096);
 }
 
 TEST_F(pair, bad_flags_and_reserved)
@@ -335,6 +346,9 @@ TEST_F(pair, no_seek)
 	EXPECT_EQ(-ESPIPE, SYS(lseek(self->a, 0, SEEK_END)));
 	EXPECT_EQ(-ESPIPE, SYS(pread(self->a, &c, 1, 0)));
 	EXPECT_EQ(-ESPIPE, SYS(pwrite(self->a, &c, 1, 0)));
+	/* Nor a size. */
+	EXPECT_EQ(-ENODEV, SYS(fallocate(self->a, 0, 0, 4096)));
+	EXPECT_EQ(-EINVAL, SYS(ftruncate(self->a, 0)));
 }
 
 /* ---- spans ---- */
