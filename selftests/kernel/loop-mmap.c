@@ -141,6 +141,38 @@ TEST_F(pair, mmap_outlives_close)
 	EXPECT_TRUE(wait_until(ch_state(self->b) == IVRING_CHANNEL_PEER_CLOSED, PATIENCE_MS));
 }
 
+/* The disk's driver would take hold of the pages. A copy of them is as good as any memory. */
+TEST_F(pair, mmap_and_direct_io)
+{
+	char *tx = ch_map(self->a, true), *rx = ch_map(self->b, false), *copy;
+	int fd = file_on_disk();
+
+	if (fd < 0)
+		SKIP(return, "no file system with O_DIRECT in /scratch");
+	ASSERT_NE(NULL, tx);
+	ASSERT_NE(NULL, rx);
+	copy = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, copy);
+	ASSERT_EQ(0, pattern_write(fd, 8192, 8192, 1, 0));
+	ASSERT_EQ(0, SYS(fsync(fd)));
+	memset(tx, 't', 4096);
+	ASSERT_EQ(0, SYS(fcntl(fd, F_SETFL, O_RDWR | O_DIRECT)));
+	EXPECT_EQ(-EFAULT, SYS(pread(fd, tx, 4096, 4096)));
+	EXPECT_EQ(-EFAULT, SYS(pwrite(fd, tx, 4096, 0)));
+	EXPECT_EQ(-EFAULT, SYS(pwrite(fd, rx, 4096, 0)));
+	EXPECT_EQ(4096, SYS(pread(fd, copy, 4096, 4096)));
+	EXPECT_EQ(-1, pattern_check(copy, 4096, 1, 4096));
+	EXPECT_EQ('t', rx[4095]);
+	ASSERT_EQ(0, SYS(fcntl(fd, F_SETFL, O_RDWR)));
+	EXPECT_EQ(0, file_check(fd, 0, 8192, 1, 0));
+	EXPECT_EQ(4096, SYS(pread(fd, tx, 4096, 4096)));
+	EXPECT_EQ(-1, pattern_check(rx, 4096, 1, 4096));
+	munmap(copy, 4096);
+	munmap(tx, 2 * self->ring);
+	munmap(rx, 2 * self->ring);
+	close(fd);
+}
+
 /* ---- mappings of files whose conversation is over ---- */
 
 static __thread sigjmp_buf touched;
