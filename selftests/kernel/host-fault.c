@@ -177,9 +177,10 @@ static int peer_up(struct peer *p, const char *timeout_ms)
  */
 TEST_F(talk, heartbeat)
 {
+	int any_fd, beats_fd, idle_fd, node = link_open(self->p.link, O_RDONLY);
 	struct peer any, beats, idle;
 	struct peer_channel any_c, beats_c;
-	int any_fd, beats_fd, idle_fd;
+	struct ivring_link_info info;
 	pid_t pid[SLEEPERS];
 	int64_t start;
 
@@ -205,6 +206,9 @@ TEST_F(talk, heartbeat)
 	EXPECT_EQ(SLEEPERS, sleepers_end(pid, ETIMEDOUT, 2000));
 	EXPECT_TRUE(all_fail(self->fd, -ETIMEDOUT));
 	EXPECT_EQ(IVRING_CHANNEL_RESET, ch_state(self->fd));
+	EXPECT_EQ(0, ch_link_info(node, &info));
+	EXPECT_EQ(IVRING_LINK_STALLED, info.state);
+	EXPECT_EQ(0, ch_poll(node, POLLIN, 0));
 	EXPECT_FALSE(wait_until(({ peer_beat(&beats); now_ns() - start > MS(6000); }) &&
 				false, 1000));
 
@@ -224,12 +228,14 @@ TEST_F(talk, heartbeat)
 	peer_beat(&self->p);
 	peer_ring(&self->p, 0);
 	ASSERT_TRUE(peer_link_is(&self->p, "up"));
+	EXPECT_EQ(POLLIN, ch_poll(node, POLLIN, 0));
 	pc_offer(&self->p, &self->c);
 	ASSERT_EQ(0, pc_join(&self->p, &self->c));
 	EXPECT_EQ(0, ch_connected(self->fd));
 	EXPECT_EQ(0, pc_send(&self->p, &self->c, 10, 1));
 	EXPECT_EQ(0, pattern_read(self->fd, 10, 10, 1, 0));
 
+	close(node);
 	close(any_fd);
 	close(beats_fd);
 	close(idle_fd);
@@ -589,58 +595,6 @@ TEST_F(talk, hole_below_a_mapping)
 	EXPECT_EQ(0, munmap((void *)rx, 2 * self->p.geo.ring_size));
 	r->map = mmap(NULL, r->size, PROT_READ | PROT_WRITE, MAP_SHARED, r->memfd, 0);
 	EXPECT_NE(MAP_FAILED, r->map);
-}
-
-/* One more heartbeat of the kernel's, with which it looks around. */
-static bool kernel_beats(const struct peer *p)
-{
-	static uint64_t last;
-	uint64_t now = le64toh(READ_ONCE(p->kernel->heartbeat));
-	bool beats = last && now != last;
-
-	last = now;
-	return beats;
-}
-
-/* One page only, of a ring nobody uses. The link is of no use any more, and says so. */
-TEST_F(talk, hole_splits_the_link)
-{
-	struct region *r = &self->p.r;
-	off_t hole = self->p.geo.data_offset;
-	char buf[1];
-	pid_t pid;
-	int fd, i;
-
-	pid = child_run(read(self->fd, buf, 1) < 0 ? errno : 99);
-	ASSERT_TRUE(child_asleep(pid, SYS_read));
-	/* Times that change for other reasons, with or without data, are no fault. */
-	for (i = 0; i < 3; i++) {
-		ASSERT_EQ(1, SYS(pwrite(r->memfd, "x", 1, r->size - 1)));
-		ASSERT_EQ(0, SYS(fchmod(r->memfd, 0600 + i)));
-		ASSERT_TRUE(wait_until(kernel_beats(&self->p), 5000));
-	}
-	EXPECT_TRUE(peer_link_is(&self->p, "up"));
-	ASSERT_EQ(0, SYS(fallocate(r->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, hole,
-				   4096)));
-	EXPECT_TRUE(wait_until(link_attr_is(self->p.link, "state", "split"), 5000));
-	EXPECT_EQ(EIO, child_end(pid, 2000));
-	EXPECT_TRUE(all_fail(self->fd, -EIO));
-	EXPECT_TRUE(wait_until(!READ_ONCE(self->p.kernel->epoch), PATIENCE_MS));
-	fd = channel_open(self->p.link, 0, O_RDWR);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(-EIO, ch_wait(fd, IVRING_WAIT_CONNECTED, MS(PATIENCE_MS)));
-	close(fd);
-	/* Nothing mends that, but another link does. */
-	r->map[hole] = 1;
-	peer_publish(&self->p);
-	EXPECT_TRUE(peer_link_is(&self->p, "split"));
-	close(r->host);
-	r->host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
-	ASSERT_EQ(0, region_attach(r));
-	ASSERT_EQ(0, region_peer_add(r));
-	self->p.link = r->link;
-	peer_publish(&self->p);
-	EXPECT_TRUE(peer_link_is(&self->p, "up"));
 }
 
 /*

@@ -6,7 +6,6 @@
 #include "region.h"
 #include <linux/capability.h>
 #include <linux/userfaultfd.h>
-#include <sys/time.h>
 
 #define SIZE	(1UL << 20)
 
@@ -26,19 +25,6 @@ FIXTURE_SETUP(host)
 FIXTURE_TEARDOWN(host)
 {
 	region_destroy(&self->r);
-}
-
-static long locked_kib(void)
-{
-	FILE *f = fopen("/proc/self/status", "r");
-	char line[128];
-	long kib = -1;
-
-	while (f && fgets(line, sizeof(line), f))
-		sscanf(line, "VmLck: %ld kB", &kib);
-	if (f)
-		fclose(f);
-	return kib;
 }
 
 static bool node_exists(unsigned int link)
@@ -345,6 +331,11 @@ TEST_F(host, not_to_be_written)
 	self->a.memfd = fd;
 	EXPECT_EQ(-EACCES, host_attach(self->r.host, &self->a));
 	close(fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	self->a.memfd = fd;
+	EXPECT_EQ(-EACCES, host_attach(self->r.host, &self->a));
+	close(fd);
 	EXPECT_EQ(0, locked_kib());
 }
 
@@ -642,70 +633,6 @@ TEST_F(host, signal_while_another_attaches)
 	EXPECT_EQ(0, host_attach(self->r.host, &self->a));
 }
 
-/* Memory that nobody has touched takes its time to pin. */
-TEST_F(host, signal_while_memory_is_pinned)
-{
-	const struct itimerval each_ms = { { 0, 1000 }, { 0, 1000 } }, never = { };
-	struct sigaction sa = { .sa_handler = on_signal };
-	struct region r;
-	pid_t pid;
-
-	ASSERT_EQ(0, region_create(&r, 256 << 20, 1));
-	pid = child_run(({
-		int ret;
-
-		sigaction(SIGALRM, &sa, NULL);
-		setitimer(ITIMER_REAL, &each_ms, NULL);
-		ret = region_attach(&r);
-		setitimer(ITIMER_REAL, &never, NULL);
-		ret; }));
-	EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
-	EXPECT_EQ(-1, link_find("test", 0));
-	EXPECT_EQ(-ENXIO, region_peer_add(&r));
-	EXPECT_EQ(0, region_attach(&r));
-	region_destroy(&r);
-	EXPECT_EQ(0, locked_kib());
-}
-
-/* Of a page near the beginning: who wants a page of a hole that is being made waits. */
-static int punch_for_ever(const struct region *r)
-{
-	const int how = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-	int ret;
-
-	do
-		ret = SYS(fallocate(r->memfd, how, 1 << 20, 4096));
-	while (!ret);
-	return ret;
-}
-
-/* Pages that are pinned already are thrown out of the file while others are. */
-TEST_F(host, hole_while_memory_is_pinned)
-{
-	struct region r;
-	pid_t pid;
-	int ret;
-
-	ASSERT_EQ(0, region_create(&r, 64 << 20, 1));
-	child_drops = r.host;
-	pid = child_run(punch_for_ever(&r));
-	child_drops = -1;
-	/* Between two holes, it may be all there. */
-	EXPECT_TRUE(wait_until(({
-		ret = region_attach(&r);
-		close(r.host);
-		r.host = open("/dev/ivring-host", O_RDWR | O_CLOEXEC);
-		ret; }), PATIENCE_MS));
-	EXPECT_EQ(-ESTALE, ret);
-	EXPECT_EQ(-1, link_find("test", 0));
-	EXPECT_EQ(0, locked_kib());
-	kill(pid, SIGKILL);
-	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));
-	EXPECT_EQ(0, region_attach(&r));
-	region_destroy(&r);
-	EXPECT_EQ(0, locked_kib());
-}
-
 /* ---- the peer ---- */
 
 TEST_F(host, peer_without_link)
@@ -785,6 +712,9 @@ TEST_F(host, peer_del_arguments)
 		}
 		EXPECT_EQ(-EINVAL, SYS(ioctl(self->r.host, IVRING_HOST_IOC_PEER_DEL, &p)));
 	}
+	/* No peer can have such a number. */
+	EXPECT_EQ(-ENOENT, host_peer_del(self->r.host, IVRING_WIRE_ID_MAX + 1));
+	EXPECT_EQ(-ENOENT, host_peer_del(self->r.host, (IVRING_WIRE_ID_MAX + 1) | PEER_ID));
 	EXPECT_EQ(0, host_peer_del(self->r.host, PEER_ID));
 }
 

@@ -160,6 +160,20 @@ static inline int host_peer_del(int host, unsigned int id)
 	return SYS(ioctl(host, IVRING_HOST_IOC_PEER_DEL, &p));
 }
 
+/* What this process is charged for; or -1 */
+static inline long locked_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	long kib = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "VmLck: %ld kB", &kib);
+	if (f)
+		fclose(f);
+	return kib;
+}
+
 /* As TEST_HARNESS_MAIN, for programs that need the module. */
 #define HOST_HARNESS_MAIN						\
 int main(int argc, char **argv)						\
