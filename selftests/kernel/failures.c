@@ -17,6 +17,7 @@
 #include "pair.h"
 #include "region.h"
 #include <getopt.h>
+#include <sys/mount.h>
 
 #define FAILURES_MAX	20000
 
@@ -25,7 +26,7 @@ static int step = 1;
 static int count, failed;
 
 static struct {
-	int link[2], fd[2];
+	int link[2], fd[2], far;
 	struct region r;
 	const char *file, *text, *undo_file, *args;
 	char *map;
@@ -310,13 +311,24 @@ static int call_readable(void)
 }
 
 /* A file of one page, there and back */
-static int call_files(void)
+static int files_move(int fd)
 {
-	struct ivring_file_xfer out = { .fd = c.r.memfd, .len = 4096 };
+	struct ivring_file_xfer out = { .fd = fd, .len = 4096 };
 	struct ivring_file_xfer in = out;
 	int ret = SYS(ioctl(c.fd[0], IVRING_IOC_SEND_FILE, &out));
 
 	return ret ?: SYS(ioctl(c.fd[1], IVRING_IOC_RECV_FILE, &in));
+}
+
+static int call_files(void)
+{
+	return files_move(c.r.memfd);
+}
+
+/* With a buffer in between, both ways */
+static int call_far_files(void)
+{
+	return files_move(c.far);
 }
 
 /* Both ends of another channel, for messages: one by calls, one in place */
@@ -392,9 +404,29 @@ static const struct op loop_ops[] = {
 	{ "SET_OPTIONS", NULL, call_options },
 	{ "FIONREAD", NULL, call_readable },
 	{ "SEND_FILE, RECV_FILE", NULL, call_files, undo_write },
+	{ "SEND_FILE, RECV_FILE, far", NULL, call_far_files, undo_write },
 	{ "messages, indices, SHUTDOWN", NULL, call_messages },
 	{ "sysfs", NULL, call_sysfs },
 };
+
+/* A page of a file system that is neither tmpfs nor ext4, and goes with the file */
+static int far_file(void)
+{
+	char dir[] = "/tmp/ivring-far.XXXXXX", path[64];
+	int fd, ret;
+
+	if (!mkdtemp(dir))
+		return -errno;
+	ret = SYS(mount("none", dir, "ramfs", 0, NULL));
+	if (!ret) {
+		snprintf(path, sizeof(path), "%s/file", dir);
+		fd = SYS(open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+		ret = fd < 0 ? fd : pattern_write(fd, 4096, 4096, 1, 0) ?: fd;
+		umount2(dir, MNT_DETACH);
+	}
+	rmdir(dir);
+	return ret;
+}
 
 static int loop_start(void)
 {
@@ -409,6 +441,9 @@ static int loop_start(void)
 			return c.fd[i];
 	}
 	c.r.memfd = region_memfd(4096, 0);
+	c.far = far_file();
+	if (c.far < 0)
+		return c.far;
 	return ch_connected(c.fd[0]) ?: ch_connected(c.fd[1]);
 }
 
