@@ -607,7 +607,7 @@ TEST_F(talk, mapping_is_page_frames)
 	volatile char *tx, *rx;
 	struct iovec own, other;
 	char buf[16], *moved;
-	int pipe_fds[2], fd;
+	int pipe_fds[2], fd, ret;
 	pid_t pid;
 
 	ASSERT_EQ(0, use_rings(self->fd, &tx, &rx));
@@ -627,6 +627,8 @@ TEST_F(talk, mapping_is_page_frames)
 	EXPECT_EQ(len, SYS(write(fd, (void *)rx, len)));
 	EXPECT_EQ(len, SYS(pread(fd, (void *)tx, len, 0)));
 	close(fd);
+	ret = page_to_disk((void *)tx);
+	EXPECT_TRUE(ret == -EFAULT || ret == -ENODEV);
 
 	/* It may be moved, but not grow or be doubled, and no child has it. */
 	EXPECT_EQ(-EFAULT, SYS((long)mremap((void *)rx, len, 2 * len, MREMAP_MAYMOVE)));

@@ -532,6 +532,21 @@ static inline int file_on_disk(void)
 	return fd;
 }
 
+/*
+ * A page of memory to a disk, whose driver is given the page itself: 4096, or -errno;
+ * -ENODEV where there is no such disk.
+ */
+static inline int page_to_disk(const void *page)
+{
+	int fd = file_on_disk(), ret;
+
+	if (fd < 0)
+		return -ENODEV;
+	ret = SYS(fcntl(fd, F_SETFL, O_RDWR | O_DIRECT)) ?: SYS(pwrite(fd, page, 4096, 0));
+	close(fd);
+	return ret;
+}
+
 /* 0 when @fd has the pattern from @offset of the file on, and not a byte more. */
 static inline int file_check(int fd, uint64_t offset, uint64_t len, uint64_t seed, uint64_t pos)
 {

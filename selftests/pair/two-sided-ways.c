@@ -292,11 +292,13 @@ static void frames_a(struct half *h)
 	size_t len = 2 * h->ring;
 	char *map[] = { ch_map(h->fd, true), ch_map(h->fd, false) }, buf[16];
 	struct iovec own = { buf, sizeof(buf) }, other;
-	int pipe_fds[2], i;
+	int pipe_fds[2], i, ret;
 
 	same(0, pipe(pipe_fds));
 	for (i = 0; i < 2; i++) {
 		holds(map[i]);
+		ret = page_to_disk(map[i]);
+		holds(ret == -EFAULT || ret == -ENODEV);
 		other = (struct iovec) { map[i], sizeof(buf) };
 		same(-EFAULT, SYS(vmsplice(pipe_fds[1], &other, 1, SPLICE_F_NONBLOCK)));
 		same(-EFAULT, SYS(process_vm_readv(getpid(), &own, 1, &other, 1, 0)));
