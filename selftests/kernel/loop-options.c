@@ -316,4 +316,42 @@ TEST_F(pair, no_spin_for_this_file)
 	EXPECT_EQ(1, SYS(read(self->b, &c, 1)));
 }
 
+#define SPIN_MAX_NS	"/sys/module/ivring/parameters/spin_max_ns"
+
+static uint32_t spin_max_ns(int fd)
+{
+	struct ivring_channel_info info;
+
+	return ch_info(fd, &info) ? ~0U : info.spin_max_ns;
+}
+
+/* The smallest of the limits of a file, a channel and the module; none with one CPU */
+TEST_F(pair, smallest_limit_of_spinning)
+{
+	const uint32_t spins = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+	const struct ends *e = &self->e;
+	char all[16];
+	int other;
+
+	other = ends_open(e, 0, O_RDWR);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, read_file(SPIN_MAX_NS, all, sizeof(all)));
+	ASSERT_EQ(0, write_file(SPIN_MAX_NS, "2000"));
+	EXPECT_EQ(2000 * spins, spin_max_ns(self->a));
+	ASSERT_EQ(0, ch_set_options(self->a, 1000, 1, 1));
+	EXPECT_EQ(1000 * spins, spin_max_ns(self->a));
+	EXPECT_EQ(2000 * spins, spin_max_ns(other));
+	ASSERT_EQ(0, channel_attr_set(e->link[0], e->ch, "spin_max_ns", "500"));
+	EXPECT_EQ(500 * spins, spin_max_ns(self->a));
+	EXPECT_EQ(500 * spins, spin_max_ns(other));
+	/* The peer's side has limits of its own. */
+	EXPECT_EQ(2000 * spins, spin_max_ns(self->b));
+	ASSERT_EQ(0, write_file(SPIN_MAX_NS, "300"));
+	EXPECT_EQ(300 * spins, spin_max_ns(self->a));
+	EXPECT_EQ(300 * spins, spin_max_ns(self->b));
+	ASSERT_EQ(0, write_file(SPIN_MAX_NS, all));
+	ASSERT_EQ(0, channel_attr_set(e->link[0], e->ch, "spin_max_ns", "max"));
+	close(other);
+}
+
 PAIR_HARNESS_MAIN
