@@ -246,8 +246,61 @@ TEST_F(msg, in_place_and_by_calls)
 	EXPECT_EQ(2, head.len);
 	EXPECT_EQ(0, head.type);
 	EXPECT_EQ(0, memcmp(in + span.offset + 8, "xy", 2));
+	/* Which is the next message is for who looks at them. */
+	EXPECT_EQ(-EBUSY, ch_readable(self->b));
 	EXPECT_EQ(-EINVAL, ch_release(self->b, span.offset, 10));
 	EXPECT_EQ(0, ch_release(self->b, span.offset, 16));
+}
+
+/* All the room there is, in empty messages */
+static int fill_with_empty(int fd, char *map)
+{
+	struct ivring_span span;
+	int ret = ch_reserve(fd, &span, 1, FOREVER);
+
+	if (ret)
+		return ret;
+	memset(map + span.offset, 0, span.len);
+	return ch_commit(fd, span.offset, span.len);
+}
+
+/* To be run by a child, as a mapping is not inherited */
+static int fill_without_end(int fd)
+{
+	char *map = ch_map(fd, true);
+	int ret = map ? 0 : -errno;
+
+	while (!ret)
+		ret = fill_with_empty(fd, map);
+	return ret;
+}
+
+/* Many of them are passed over at once, but no reader is kept at it that may not wait. */
+TEST_F(msg, empty_ones_without_end)
+{
+	char *map = ch_map(self->a, true), buf[16];
+	struct ivring_span span;
+	pid_t pid;
+	int i;
+
+	ASSERT_NE(NULL, map);
+	ch_set_nonblock(self->b, true);
+	ASSERT_EQ(0, fill_with_empty(self->a, map));
+	EXPECT_EQ(POLLIN, ch_poll(self->b, POLLIN, PATIENCE_MS));
+	EXPECT_EQ(0, ch_readable(self->b));
+	EXPECT_EQ(-EAGAIN, SYS(read(self->b, buf, sizeof(buf))));
+	ASSERT_EQ(0, ch_reserve(self->a, &span, self->window, MS(PATIENCE_MS)));
+	ASSERT_EQ(0, ch_commit(self->a, span.offset, 0));
+	ASSERT_EQ(3, SYS(write(self->a, "abc", 3)));
+	EXPECT_EQ(3, SYS(read(self->b, buf, sizeof(buf))));
+
+	pid = child_run(fill_without_end(self->a));
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(POLLIN, ch_poll(self->b, POLLIN, PATIENCE_MS));
+		ASSERT_EQ(-EAGAIN, SYS(read(self->b, buf, sizeof(buf))));
+	}
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));
 }
 
 /* A length that the index does not cover can only be the peer's fault. */
