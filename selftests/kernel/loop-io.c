@@ -4,6 +4,7 @@
  * meets the end of a conversation.
  */
 #include "pair.h"
+#include <sys/ptrace.h>
 
 /* ---- read and write ---- */
 
@@ -559,6 +560,40 @@ TEST_F(pair, signals)
 		ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
 		kill(pid, SIGUSR1);
 		EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
+	}
+}
+
+/* What stops a process, and lets it go on, is no signal that it sees. */
+static bool stop_and_go(pid_t pid, bool traced)
+{
+	int status;
+
+	if (traced ? ptrace(PTRACE_ATTACH, pid, NULL, NULL) : kill(pid, SIGSTOP))
+		return false;
+	if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+		return false;
+	return !(traced ? ptrace(PTRACE_DETACH, pid, NULL, NULL) : kill(pid, SIGCONT));
+}
+
+/* As with epoll_wait(2): how much time would be left nobody remembers. */
+TEST_F(pair, stopped_and_traced)
+{
+	pid_t pid;
+	char c;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		pid = child_run(ch_wait(self->b, IVRING_WAIT_IN, MS(2 * PATIENCE_MS)));
+		ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+		ASSERT_TRUE(stop_and_go(pid, i));
+		EXPECT_EQ(EINTR, child_end(pid, PATIENCE_MS));
+		pid = child_run(ch_wait(self->b, IVRING_WAIT_IN, FOREVER));
+		ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+		ASSERT_TRUE(stop_and_go(pid, i));
+		ASSERT_TRUE(child_asleep(pid, SYS_ioctl));
+		ASSERT_EQ(1, SYS(write(self->a, "x", 1)));
+		EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
+		ASSERT_EQ(1, SYS(read(self->b, &c, 1)));
 	}
 }
 
