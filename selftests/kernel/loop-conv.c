@@ -37,6 +37,8 @@ static int all_say(int fd, int error)
 		return 5;
 	if (ch_release(fd, 0, 1) != error)
 		return 6;
+	if (SYS(ioctl(fd, IVRING_IOC_RING)) != error)
+		return 12;
 	for (i = 0; i < ARRAY_LEN(events); i++)
 		if (ch_wait(fd, events[i], FOREVER) != error)
 			return 7 + i;
@@ -197,16 +199,22 @@ TEST_F_TIMEOUT(node, reopen_loop, 180)
 
 TEST_F(node, next_conversation_waits_for_the_last_byte)
 {
+	struct ivring_channel_info before, info;
 	int a, b, a2, b2;
 	char c;
 
 	ASSERT_EQ(0, open_both(&self->e, &a, &b));
 	ASSERT_EQ(0, pattern_write(a, 1000, 1000, 1, 0));
+	ASSERT_EQ(0, ch_info(a, &before));
+	EXPECT_NE(0, before.epoch);
 	close(a);
-	/* The next one opens already, but has to wait. */
+	/* The next one opens already, but has to wait: it has no number yet. */
 	a2 = ends_open(&self->e, 0, O_RDWR);
 	ASSERT_LE(0, a2);
-	EXPECT_EQ(IVRING_CHANNEL_OPENING, ch_state(a2));
+	ASSERT_EQ(0, ch_info(a2, &info));
+	EXPECT_EQ(IVRING_CHANNEL_OPENING, info.state);
+	EXPECT_EQ(0, info.epoch);
+	EXPECT_EQ(0, info.peer_epoch);
 	EXPECT_EQ(-ETIMEDOUT, ch_wait(a2, IVRING_WAIT_CONNECTED, MS(50)));
 	ASSERT_EQ(0, pattern_read(b, 1000, 1000, 1, 0));
 	EXPECT_EQ(0, SYS(read(b, &c, 1)));
@@ -215,6 +223,9 @@ TEST_F(node, next_conversation_waits_for_the_last_byte)
 	ASSERT_LE(0, b2);
 	ASSERT_EQ(0, ch_connected(a2));
 	ASSERT_EQ(0, ch_connected(b2));
+	ASSERT_EQ(0, ch_info(a2, &info));
+	EXPECT_NE(0, info.epoch);
+	EXPECT_NE(before.epoch, info.epoch);
 	EXPECT_EQ(0, all_say(b, -ECONNRESET));
 	EXPECT_EQ(IVRING_CHANNEL_RESET, ch_state(b));
 	ASSERT_EQ(2, SYS(write(a2, "hi", 2)));
