@@ -3,8 +3,8 @@
  * The rings of a loop link, mapped into user space.
  */
 #include "pair.h"
+#include "sigbus.h"
 #include <pthread.h>
-#include <setjmp.h>
 
 static int map_error(int fd, size_t len, int prot, int flags, off_t offset)
 {
@@ -134,6 +134,9 @@ TEST_F(pair, mmap_outlives_close)
 	tx[0] = 'x';
 	pid = child_run(tx[0]);
 	EXPECT_EQ(-(1000 + SIGSEGV), child_end(pid, PATIENCE_MS));
+	EXPECT_EQ(-EINVAL, SYS(madvise(tx, 2 * self->ring, MADV_DOFORK)));
+	pid = child_run(tx[0]);
+	EXPECT_EQ(-(1000 + SIGSEGV), child_end(pid, PATIENCE_MS));
 	close(self->a);
 	tx[4096] = 'y';
 	EXPECT_EQ(IVRING_CHANNEL_CONNECTED, ch_state(self->b));
@@ -174,38 +177,6 @@ TEST_F(pair, mmap_and_direct_io)
 }
 
 /* ---- mappings of files whose conversation is over ---- */
-
-static __thread sigjmp_buf touched;
-
-static void on_fault(int sig)
-{
-	siglongjmp(touched, sig);
-}
-
-static void faults_return(void)
-{
-	struct sigaction sa = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
-
-	sigaction(SIGBUS, &sa, NULL);
-}
-
-/* The byte that is there, or minus the signal that came instead. */
-static int touch(const volatile char *p)
-{
-	int sig = sigsetjmp(touched, 0);
-
-	return sig ? -sig : (unsigned char)*p;
-}
-
-static int touch_write(volatile char *p, char c)
-{
-	int sig = sigsetjmp(touched, 0);
-
-	if (sig)
-		return -sig;
-	*p = c;
-	return 0;
-}
 
 TEST_F(pair, next_conversation_is_not_mapped)
 {
