@@ -5,6 +5,7 @@
  */
 #include "pair.h"
 #include "indices.h"
+#include "sigbus.h"
 
 FIXTURE(user) {
 	struct ends e;
@@ -337,6 +338,82 @@ TEST_F(user, own_index_to_and_fro)
 	EXPECT_EQ(0, child_end(pid, PATIENCE_MS));
 	user_end(&u, &self->a);
 	user_end(&v, &self->b);
+}
+
+/* The indices are where the calls before have left them, and none of the next conversation. */
+TEST_F(user, indices_told)
+{
+	struct ivring_channel_info info;
+	struct user u, v;
+
+	if (variant->flags & O_DIRECT)
+		return;
+	ASSERT_EQ(0, pattern_write(self->a, 40, 40, 1, 0));
+	ASSERT_EQ(0, pattern_write(self->a, 60, 60, 2, 0));
+	ASSERT_EQ(0, pattern_write(self->b, 10, 10, 3, 0));
+	ASSERT_EQ(0, pattern_write(self->b, 20, 20, 4, 0));
+	ASSERT_EQ(0, pattern_read(self->b, 40, 40, 1, 0));
+	ASSERT_EQ(0, pattern_read(self->a, 10, 10, 3, 0));
+	ASSERT_EQ(0, ch_info(self->a, &info));
+	EXPECT_EQ(100, info.tx_prod);
+	EXPECT_EQ(10, info.rx_cons);
+	EXPECT_EQ(30, info.rx_prod);
+	ASSERT_EQ(0, ch_info(self->b, &info));
+	EXPECT_EQ(30, info.tx_prod);
+	EXPECT_EQ(40, info.rx_cons);
+	EXPECT_EQ(100, info.rx_prod);
+
+	ASSERT_EQ(0, user_start(&u, self->a));
+	ASSERT_EQ(0, user_start(&v, self->b));
+	EXPECT_EQ(0, user_receive(&v, 60, 60, 2));
+	EXPECT_EQ(0, user_receive(&u, 20, 20, 4));
+	ASSERT_EQ(0, user_send(&u, 500, 500, 5));
+	EXPECT_EQ(0, user_receive(&v, 500, 500, 5));
+	ASSERT_EQ(0, ch_info(self->a, &info));
+	EXPECT_EQ(100, info.tx_prod);
+	EXPECT_EQ(10, info.rx_cons);
+
+	/* It lingers for the last of it. */
+	ASSERT_EQ(0, user_send(&u, 8, 8, 6));
+	user_end(&u, &self->a);
+	self->a = ends_open(&self->e, 0, variant->flags);
+	ASSERT_LE(0, self->a);
+	ASSERT_EQ(0, ch_info(self->a, &info));
+	EXPECT_EQ(IVRING_CHANNEL_OPENING, info.state);
+	EXPECT_EQ(0, info.tx_prod);
+	EXPECT_EQ(0, info.rx_cons);
+	EXPECT_EQ(0, info.rx_prod);
+	EXPECT_EQ(0, user_receive(&v, 8, 8, 6));
+	user_end(&v, &self->b);
+}
+
+/* As nobody else can begin the next conversation, it stays for as long as it is mapped. */
+TEST_F(user, control_page_keeps_others_out)
+{
+	struct ivring_channel_info info;
+	void *again;
+	struct user u;
+
+	ASSERT_EQ(0, user_start(&u, self->a));
+	ASSERT_EQ(0, ch_info(self->a, &info));
+	faults_return();
+	close(self->b);
+	self->b = -1;
+	ASSERT_TRUE(wait_until(ch_state(self->a) == IVRING_CHANNEL_PEER_CLOSED, PATIENCE_MS));
+	EXPECT_EQ(-EBUSY, ends_open(&self->e, 0, O_RDWR));
+	EXPECT_LE(0, touch(u.control));
+	again = map_control(self->a, &info);
+	ASSERT_NE(MAP_FAILED, again);
+	munmap(again, info.control_map_size);
+	close(self->a);
+	EXPECT_EQ(-EBUSY, ends_open(&self->e, 0, O_RDWR));
+	EXPECT_LE(0, touch(u.control));
+	user_unmap(&u);
+	/* What was taken was taken for that conversation. */
+	self->a = ends_open(&self->e, 0, variant->flags);
+	ASSERT_LE(0, self->a);
+	EXPECT_EQ(MAP_FAILED, map_control(self->a, &info));
+	EXPECT_EQ(EACCES, errno);
 }
 
 /* What a peer wrote over this side's indices before they were taken is not believed. */
