@@ -267,16 +267,21 @@ FIXTURE(talk) {
 	int fd;
 };
 
-static inline int talk_connect(struct peer *p, struct peer_channel *c, int *fd)
+static inline int talk_connect_flags(struct peer *p, struct peer_channel *c, int *fd, int flags)
 {
 	int ret;
 
 	pc_offer(p, c);
-	*fd = channel_open(p->link, c->index, O_RDWR);
+	*fd = channel_open(p->link, c->index, flags);
 	if (*fd < 0)
 		return *fd;
 	ret = pc_join(p, c);
 	return ret ?: ch_connected(*fd);
+}
+
+static inline int talk_connect(struct peer *p, struct peer_channel *c, int *fd)
+{
+	return talk_connect_flags(p, c, fd, O_RDWR);
 }
 
 FIXTURE_SETUP(talk)

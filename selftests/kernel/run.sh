@@ -22,7 +22,7 @@ programs=("$@")
 [ $# -gt 0 ] || programs=(loop loop-io loop-messages loop-options loop-user loop-file loop-mmap loop-conv \
 	loop-late loop-uring loop-stress two-sided-io two-sided-ways \
 	loop.32 loop-io.32 loop-messages.32 loop-options.32 loop-user.32 loop-file.32 loop-mmap.32 loop-conv.32 loop-late.32 \
-	host host-memory host-peer host-fault host-late host-madness host.32 host-peer.32 ioctl-fuzz)
+	host host-peer host-end host-fault host-late host-memory host-madness host.32 host-peer.32 ioctl-fuzz)
 count=0 failed=0 passed=0
 
 # A program ends by itself; this is for one that cannot.

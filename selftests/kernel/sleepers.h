@@ -5,7 +5,7 @@
 #ifndef _IVRING_TEST_SLEEPERS_H
 #define _IVRING_TEST_SLEEPERS_H
 
-#include "util.h"
+#include "indices.h"
 
 static inline int sleeper_read(int fd)
 {
@@ -37,6 +37,14 @@ static inline int sleeper_file(int fd, unsigned long cmd, size_t len)
 	return ret < 0 ? ret : 99;
 }
 
+/* Who opened without O_EXCL may be told of that first. */
+static inline bool take_fails(int fd, int error)
+{
+	int ret = ch_take(fd);
+
+	return ret == error || ret == -EPERM;
+}
+
 /* What every call says once a conversation has come to a bad end. */
 static inline bool all_fail(int fd, int error)
 {
@@ -50,6 +58,7 @@ static inline bool all_fail(int fd, int error)
 	       ch_wait(fd, IVRING_WAIT_CONNECTED, FOREVER) == error &&
 	       ch_wait(fd, IVRING_WAIT_IN, FOREVER) == error &&
 	       ch_readable(fd) == error && SYS(fsync(fd)) == error && ch_shutdown(fd) == error &&
+	       ch_ring(fd) == error && take_fails(fd, error) &&
 	       (ch_poll(fd, POLLIN | POLLOUT, 0) & POLLERR);
 }
 
