@@ -140,7 +140,6 @@ static struct ivring_loop_pair *ivring_loop_alloc(unsigned int index)
 	struct ivring_loop_pair *pair = kzalloc(sizeof(*pair), GFP_KERNEL);
 	const gfp_t gfp = GFP_KERNEL | __GFP_ZERO | __GFP_RETRY_MAYFAIL;
 	int ret = -ENOMEM;
-	u32 side;
 
 	if (!pair)
 		return ERR_PTR(-ENOMEM);
@@ -154,8 +153,6 @@ static struct ivring_loop_pair *ivring_loop_alloc(unsigned int index)
 			goto err_free;
 	}
 	ret = ivring_loop_format(pair, index);
-	for (side = 0; !ret && side < IVRING_WIRE_SIDES; side++)
-		ret = ivring_loop_add_side(pair, side);
 	if (ret)
 		goto err_free;
 	return pair;
@@ -165,17 +162,38 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-static void ivring_loop_exit(void)
+/* Free all pairs but the first @left. */
+static void ivring_loop_exit(unsigned int left)
 {
 	unsigned int i;
 
-	for (i = 0; i < IVRING_LOOP_PAIRS_MAX && ivring_loop_pairs[i]; i++)
+	for (i = left; i < IVRING_LOOP_PAIRS_MAX && ivring_loop_pairs[i]; i++) {
 		ivring_loop_free(ivring_loop_pairs[i]);
+		ivring_loop_pairs[i] = NULL;
+	}
+}
+
+/* Returns how many pairs became links on both sides; @ret says why not all. */
+static unsigned int ivring_loop_add(int *ret)
+{
+	unsigned int i;
+	u32 side;
+
+	*ret = 0;
+	for (i = 0; i < pairs; i++) {
+		for (side = 0; side < IVRING_WIRE_SIDES; side++) {
+			*ret = ivring_loop_add_side(ivring_loop_pairs[i], side);
+			if (*ret)
+				return i;
+		}
+	}
+	return i;
 }
 
 static int __init ivring_loop_init(void)
 {
 	unsigned int i;
+	int ret;
 
 	if (pairs < 1 || pairs > IVRING_LOOP_PAIRS_MAX || vectors < 1 ||
 	    vectors > IVRING_WIRE_VECTORS_MAX || !is_power_of_2(size) ||
@@ -189,17 +207,26 @@ static int __init ivring_loop_init(void)
 		if (IS_ERR(pair)) {
 			pr_err("no region of %lu bytes with %u channels (error %ld)\n",
 			       size, channels, PTR_ERR(pair));
-			ivring_loop_exit();
+			ivring_loop_exit(0);
 			return PTR_ERR(pair);
 		}
 		ivring_loop_pairs[i] = pair;
 	}
+	i = ivring_loop_add(&ret);
+	if (!ret)
+		return 0;
+	/*
+	 * There were nodes already, even of a link that failed, and somebody may have opened
+	 * one: the module would be gone under it. So it is loaded, with what it has.
+	 */
+	pr_err("%u of %u pairs of links (error %d)\n", i, pairs, ret);
+	ivring_loop_exit(i);
 	return 0;
 }
 
 static void __exit ivring_loop_cleanup(void)
 {
-	ivring_loop_exit();
+	ivring_loop_exit(0);
 }
 
 module_init(ivring_loop_init);
