@@ -660,6 +660,29 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
 	return ret;
 }
 
+/*
+ * Has all files of an inode map no more. There may be thousands of them, with as many
+ * mappings each: what is mapped goes at once for all. Returns the inode, held, or NULL.
+ */
+static struct inode *ivring_channel_zap_files(struct ivring_channel *ch)
+{
+	struct inode *inode = NULL;
+	struct ivring_file *f;
+
+	spin_lock(&ch->lock);
+	list_for_each_entry(f, &ch->files, node) {
+		if (f->zapped || (inode && inode != file_inode(f->file)))
+			continue;
+		if (!inode) {
+			inode = file_inode(f->file);
+			ihold(inode);
+		}
+		WRITE_ONCE(f->zapped, true);
+	}
+	spin_unlock(&ch->lock);
+	return inode;
+}
+
 /**
  * ivring_channel_zap() - take all user mappings of a channel away
  * @ch: the channel; the link is dead or suspended and nobody is inside, or the caller
@@ -669,23 +692,9 @@ static int ivring_channel_mmap(struct file *file, struct vm_area_struct *vma)
  */
 void ivring_channel_zap(struct ivring_channel *ch)
 {
-	struct ivring_file *f;
 	struct inode *inode;
 
-	for (;;) {
-		inode = NULL;
-		spin_lock(&ch->lock);
-		list_for_each_entry(f, &ch->files, node) {
-			if (!f->zapped) {
-				WRITE_ONCE(f->zapped, true);
-				inode = file_inode(f->file);
-				ihold(inode);
-				break;
-			}
-		}
-		spin_unlock(&ch->lock);
-		if (!inode)
-			return;
+	while ((inode = ivring_channel_zap_files(ch))) {
 		unmap_mapping_range(inode->i_mapping, 0, 0, 1);
 		iput(inode);
 	}
