@@ -759,9 +759,9 @@ __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted)
 	int ret;
 
 	spin_lock(&ch->lock);
-	if (rx)
+	if (rx && f->conversation == ch->conversation)
 		WRITE_ONCE(ch->rx_dir.polled, true);
-	if (tx)
+	if (tx && f->conversation == ch->conversation)
 		WRITE_ONCE(ch->tx_dir.polled, true);
 	spin_unlock(&ch->lock);
 

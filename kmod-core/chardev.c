@@ -476,8 +476,9 @@ static long ivring_ioctl_set_options(struct ivring_file *f, void __user *arg)
 	WRITE_ONCE(f->spin_max_ns, o.spin_max_ns);
 	WRITE_ONCE(f->rx_min, o.rx_min);
 	WRITE_ONCE(f->tx_min, o.tx_min);
-	/* Who polls wished for something else. */
-	wake_up_all(&ch->wait);
+	/* Who polls wished for something else, but not in an older conversation. */
+	if (f->conversation == READ_ONCE(ch->conversation))
+		wake_up_all(&ch->wait);
 	return 0;
 }
 
