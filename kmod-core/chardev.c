@@ -593,7 +593,8 @@ static vm_fault_t ivring_vma_map(struct vm_fault *vmf)
 	unsigned long left = control ? 1 : (ring_size - (offset & (ring_size - 1))) >> PAGE_SHIFT;
 	vm_fault_t ret;
 
-	if (READ_ONCE(f->zapped))
+	/* While the conversation before lingers, the rings are its own. */
+	if (READ_ONCE(f->zapped) || !READ_ONCE(ch->started))
 		return VM_FAULT_SIGBUS;
 	left = min3(left, IVRING_FAULT_AROUND, (vma->vm_end - vmf->address) >> PAGE_SHIFT);
 	ret = ivring_memory_insert(ch, offset, vma, vmf->address, left);

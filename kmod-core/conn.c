@@ -76,7 +76,7 @@ static void ivring_conn_start(struct ivring_channel *ch)
 	virt_store_release(&ch->own->epoch, cpu_to_le64(ch->epoch));
 	/* [M]: published before the peer's epoch is looked at. */
 	virt_mb();
-	ch->started = true;
+	WRITE_ONCE(ch->started, true);
 	ch->stats[IVRING_STAT_CONVERSATIONS]++;
 }
 
@@ -89,7 +89,7 @@ static void ivring_conn_begin(struct ivring_channel *ch, bool messages)
 	WRITE_ONCE(ch->tx_shutdown, false);
 	WRITE_ONCE(ch->rx_shutdown, false);
 	ivring_conn_set_state(ch, IVRING_CHANNEL_OPENING, 0);
-	ch->started = false;
+	WRITE_ONCE(ch->started, false);
 	WRITE_ONCE(ch->tx_dir.holder, NULL);
 	ch->tx_dir.held = 0;
 	WRITE_ONCE(ch->rx_dir.holder, NULL);

@@ -28,8 +28,8 @@
  * empty message that a program wrote in place is passed over by read(2). Whoever
  * has the channel open, on both sides, must want the same: else open(2), or the
  * first operation once connected, fails with EPROTOTYPE. FIONREAD tells how many
- * bytes can be read, or how many the next message has (EBUSY while a span is peeked or
- * user space has the indices; EBADF where the file is not open for reading). Whether a file is for
+ * bytes can be read, or how many the next message has (EBUSY, for messages, while a span
+ * is peeked or user space has the indices; EBADF, the file is not open for reading). Whether a file is for
  * messages is settled when it is opened; fcntl(2) neither shows nor changes it.
  *
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
@@ -78,6 +78,10 @@
  * of: what needs some, such as vmsplice(2) and O_DIRECT I/O of another file, fails with
  * EFAULT (Documentation/protocol.rst has the list). A child of fork(2) has the file, but
  * not the mapping: it makes one of its own.
+ *
+ * While the conversation before lingers (@epoch of CHANNEL_INFO is zero) the rings are
+ * its own: to touch a mapping then is SIGBUS. What was left in them is not cleared: who
+ * may use a channel may see what went through it lately.
  *
  * mmap(2) is of whole pages of one ring, from anywhere in it, shared: else EINVAL. EACCES
  * for writing what the peer sends, or what the file is not open for.
