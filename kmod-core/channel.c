@@ -3,7 +3,7 @@
  * Waiting on a channel and moving data through it.
  *
  * Data is copied, or handed to user space as a span, without channel->lock;
- * the direction's busy bit or the span's holder keeps others off meanwhile. A
+ * the direction's owner or the span's holder keeps others off meanwhile. A
  * conversation may end during the copy: whoever publishes looks at it again
  * under the lock, so that nothing of an old one reaches the next.
  */
@@ -46,8 +46,14 @@ static bool ivring_dir_hopeless(const struct ivring_file *f, const struct ivring
 /* Locked, or is there no point in waiting for it any more, @over? */
 static bool ivring_dir_try(const struct ivring_file *f, struct ivring_dir *dir, bool *over)
 {
-	if (!test_and_set_bit_lock(0, &dir->busy))
-		return true;
+	/* With a file of an older conversation one would only keep the others off. */
+	if (f->conversation == READ_ONCE(f->channel->conversation) &&
+	    !cmpxchg(&dir->owner, NULL, f)) {
+		if (f->conversation == READ_ONCE(f->channel->conversation))
+			return true;
+		/* The next one began, and took it back from others, just before. */
+		ivring_dir_unlock(f, dir);
+	}
 	*over = ivring_dir_hopeless(f, dir);
 	return *over;
 }
@@ -58,7 +64,9 @@ static bool ivring_dir_try(const struct ivring_file *f, struct ivring_dir *dir, 
  * @dir: the direction
  * @timeout_ns: how long to wait, negative for ever
  *
- * Who has it may be held up by a page fault for longer than the conversation lasts.
+ * Who has it may be held up by a page fault for longer than the conversation lasts, or
+ * may be slow to wake when it is over: the next one does not wait, see
+ * ivring_dir_take_back().
  *
  * Return: 0, -EAGAIN, -ETIMEDOUT, -ERESTARTSYS, or how the conversation ended.
  */
@@ -68,11 +76,13 @@ int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 tim
 	bool over = false;
 	long ret;
 
-	if (!test_and_set_bit_lock(0, &dir->busy))
-		return 0;
-	if (!timeout_ns) {
-		over = ivring_dir_hopeless(f, dir);
-		ret = over ? 0 : -EAGAIN;
+	if (ivring_dir_try(f, dir, &over)) {
+		ret = 0;
+	} else if (!timeout_ns) {
+		/* Either it is free by now, or ivring_dir_unlock() sees that somebody asked. */
+		WRITE_ONCE(dir->refused, true);
+		smp_mb();
+		ret = ivring_dir_try(f, dir, &over) ? 0 : -EAGAIN;
 	} else if (timeout_ns < 0) {
 		ret = wait_event_interruptible(dir->busy_wait, ivring_dir_try(f, dir, &over));
 	} else {
@@ -89,12 +99,27 @@ int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 tim
 	return ret;
 }
 
-void ivring_dir_unlock(struct ivring_dir *dir)
+/**
+ * ivring_dir_unlock() - let others use a direction
+ * @f: the file that locked it; if the direction was taken back since, it stays as it is
+ * @dir: the direction
+ *
+ * Who was told EAGAIN meanwhile may poll(2), perhaps edge-triggered, and is to try again; but
+ * a moment later, or some of those could send each other away without end.
+ */
+void ivring_dir_unlock(const struct ivring_file *f, struct ivring_dir *dir)
 {
-	clear_bit_unlock(0, &dir->busy);
-	/* The bit is clear before the queue is looked at. */
-	smp_mb__after_atomic();
+	/* Done before the queue, and @refused, are looked at. */
+	if (cmpxchg(&dir->owner, f, NULL) != f)
+		return;
 	wake_up(&dir->busy_wait);
+	if (!READ_ONCE(dir->refused) || !xchg(&dir->refused, false))
+		return;
+	/* Perhaps from outside; and once the link is gone, all were woken for that. */
+	if (ivring_link_enter(f->channel->link)) {
+		schedule_delayed_work(&f->channel->late_wake, IVRING_WAKE_LATE);
+		ivring_link_leave(f->channel->link);
+	}
 }
 
 /* As ivring_dir_lock(); takes the time it waited off @timeout_ns. */
@@ -866,7 +891,7 @@ int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span)
 	}
 	spin_unlock(&ch->lock);
 out_unlock:
-	ivring_dir_unlock(&ch->tx_dir);
+	ivring_dir_unlock(f, &ch->tx_dir);
 	return ret;
 }
 
@@ -967,7 +992,7 @@ int ivring_channel_peek(struct ivring_file *f, struct ivring_span *span)
 	}
 	spin_unlock(&ch->lock);
 out_unlock:
-	ivring_dir_unlock(&ch->rx_dir);
+	ivring_dir_unlock(f, &ch->rx_dir);
 	return ret;
 }
 

@@ -48,7 +48,7 @@ int ivring_copy_lock(struct ivring_copy *c, s64 timeout_ns)
 void ivring_copy_end(struct ivring_copy *c)
 {
 	if (c->locked)
-		ivring_dir_unlock(ivring_copy_dir(c));
+		ivring_dir_unlock(c->f, ivring_copy_dir(c));
 	if (c->inside)
 		ivring_link_leave(c->f->channel->link);
 }
@@ -184,15 +184,14 @@ int ivring_copy_fault_in(struct ivring_copy *c, size_t len)
 }
 
 /**
- * ivring_dir_take_back() - unlock a direction whose user is outside
+ * ivring_dir_take_back() - unlock a direction, whoever has it
  * @dir: the direction
  *
- * Caller holds channel->lock and ends the conversation.
+ * Caller holds channel->lock, begins another conversation, and wakes who waits. Who is
+ * not outside has been woken, or will find out by itself, and does no more than leave.
  */
 void ivring_dir_take_back(struct ivring_dir *dir)
 {
-	if (!dir->outside)
-		return;
 	dir->outside = NULL;
-	ivring_dir_unlock(dir);
+	xchg(&dir->owner, NULL);
 }

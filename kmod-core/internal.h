@@ -8,9 +8,9 @@
  *	link->lock	the peer's presence and the link's state
  *	channel->lock	a conversation and its private ring indices
  * The last two are taken in process context only: an interrupt just wakes and
- * queues work. A direction's busy bit (ivring_dir_lock()) is held by whoever copies
- * data, over page faults and sleeps, and so comes before all of them. It outlasts
- * even the link, while its holder faults outside of that: see copy.c.
+ * queues work. A direction has an owner (ivring_dir_lock()): whoever copies
+ * data, over page faults and sleeps, and so before all of these locks. It outlasts
+ * even the link, while the owner faults outside of that: see copy.c.
  */
 #ifndef _IVRING_INTERNAL_H
 #define _IVRING_INTERNAL_H
@@ -91,9 +91,10 @@ struct ivring_file {
 
 /* What one direction of a channel needs besides its ring. */
 struct ivring_dir {
-	unsigned long busy;		/* bit 0: see ivring_dir_lock() */
+	const struct ivring_file *owner; /* see ivring_dir_lock() */
+	bool refused;			/* somebody who may not wait was sent away */
 	wait_queue_head_t busy_wait;
-	struct ivring_copy *outside;	/* whose busy bit it is: ivring_copy_go_outside() */
+	struct ivring_copy *outside;	/* the owner's: ivring_copy_go_outside() */
 	pid_t file_pid;			/* who moves a file, for the log */
 	struct ivring_file *holder;	/* of a reserved or peeked span */
 	u64 held;			/* bytes of that span */
@@ -167,7 +168,7 @@ struct ivring_copy {
  * @rx_data: data of the consumed ring, likewise
  * @mapping: page faults map while they hold it for reading; whoever holds it for
  *	writing, to open, may begin a conversation
- * @lock: protects all that follows, but for the busy bits, @late_wake and @interrupts
+ * @lock: protects all that follows, but for directions' owners, @late_wake and @interrupts
  * @files: struct ivring_file, open here, of whatever conversation
  * @users: those of them that belong to the present conversation
  * @copying: who copies from or to a ring right now, see ivring_copy_pin()
@@ -430,7 +431,7 @@ void ivring_channel_late_wake(struct work_struct *work);
 bool ivring_channel_tick(struct ivring_channel *ch);
 int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 timeout_ns);
 int ivring_dir_taken(const struct ivring_file *f, const struct ivring_dir *dir, bool holder_ok);
-void ivring_dir_unlock(struct ivring_dir *dir);
+void ivring_dir_unlock(const struct ivring_file *f, struct ivring_dir *dir);
 int ivring_channel_wait(struct ivring_file *f, struct ivring_wait *w);
 __poll_t ivring_channel_poll(struct ivring_file *f, __poll_t wanted);
 int ivring_channel_reserve(struct ivring_file *f, struct ivring_span *span);

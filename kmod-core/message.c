@@ -75,13 +75,9 @@ ssize_t ivring_message_write(struct ivring_copy *c, s64 timeout_ns)
 	}
 	if (ret)
 		return ret;
-	/*
-	 * Nobody but the holder of the busy bit publishes meanwhile. Should a new
-	 * conversation have reset the index, nothing lies there yet that this header
-	 * could hit, and it is not published.
-	 */
+	/* Where the header goes may be the next conversation's by now. */
 	spin_lock(&ch->lock);
-	ret = ivring_msg_commit(&m, len, 0);
+	ret = ivring_file_error(c->f) ?: ivring_msg_commit(&m, len, 0);
 	spin_unlock(&ch->lock);
 	ret = ret ?: ivring_channel_copied(c->f, true, &piece);
 	if (!ret)

@@ -29,7 +29,7 @@ int ivring_user_take(struct ivring_file *f)
 	if (!ret) {
 		ret = ivring_dir_lock(f, &ch->rx_dir, 0);
 		if (ret)
-			ivring_dir_unlock(&ch->tx_dir);
+			ivring_dir_unlock(f, &ch->tx_dir);
 	}
 	if (ret)
 		return ret == -EAGAIN || ret == -EPIPE ? -EBUSY : ret;
@@ -48,8 +48,8 @@ int ivring_user_take(struct ivring_file *f)
 		WRITE_ONCE(ch->user, true);
 	}
 	spin_unlock(&ch->lock);
-	ivring_dir_unlock(&ch->rx_dir);
-	ivring_dir_unlock(&ch->tx_dir);
+	ivring_dir_unlock(f, &ch->rx_dir);
+	ivring_dir_unlock(f, &ch->tx_dir);
 	return ret;
 }
 

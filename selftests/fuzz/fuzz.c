@@ -567,7 +567,7 @@ static void check_channel(struct ivring_channel *ch)
 		return;
 	CHECK(ch->tx.prod - ch->tx.cons <= ch->tx.window);
 	CHECK(ivring_rx_cached_avail(&ch->rx) <= ch->rx.size);
-	CHECK(!ch->tx_dir.busy && !ch->rx_dir.busy);
+	CHECK(!ch->tx_dir.owner && !ch->rx_dir.owner);
 	CHECK(!ch->tx_dir.sleepers && !ch->rx_dir.sleepers);
 	if (ch->users && ch->started && covered_epoch[ch->index] == ch->epoch)
 		CHECK(ch->rx.cons <= covered[ch->index] && ch->rx.prod <= covered[ch->index]);

@@ -79,8 +79,15 @@ extern u64 fuzz_random;
 #define virt_mb()			((void)0)
 #define virt_wmb()			((void)0)
 #define virt_rmb()			((void)0)
-#define smp_mb__after_atomic()		((void)0)
 #define smp_mb()			((void)0)
+
+#define xchg(p, v)			({ typeof(*(p)) old_ = *(p); *(p) = (v); old_; })
+#define cmpxchg(p, old, new)		({				\
+	typeof(*(p)) was_ = *(p);					\
+	if (was_ == (old))						\
+		*(p) = (new);						\
+	was_;								\
+})
 
 #define min(a, b)			((a) < (b) ? (a) : (b))
 #define max(a, b)			((a) > (b) ? (a) : (b))
@@ -194,20 +201,6 @@ typedef struct {
 #define atomic64_inc_return(a)		(++(a)->counter)
 #define atomic64_inc(a)			((void)(a)->counter++)
 #define atomic64_read(a)		((a)->counter)
-
-static inline bool test_and_set_bit_lock(int nr, unsigned long *word)
-{
-	bool was = *word & 1UL << nr;
-
-	*word |= 1UL << nr;
-	return was;
-}
-
-static inline void clear_bit_unlock(int nr, unsigned long *word)
-{
-	assert(*word & 1UL << nr);
-	*word &= ~(1UL << nr);
-}
 
 /* Page faults and open(2) take it, which are no part of this. */
 struct rw_semaphore {
