@@ -92,6 +92,67 @@ TEST_F(pair, pages_come_one_by_one)
 	EXPECT_EQ(-EAGAIN, ch_wait(self->b, IVRING_WAIT_IN, 0));
 }
 
+struct user {
+	struct late l;
+	int fd;
+	bool tx;
+	long ret;
+};
+
+static void *move_some(void *data)
+{
+	struct user *u = data;
+
+	u->ret = SYS(u->tx ? write(u->fd, u->l.map, 100) : read(u->fd, u->l.map, 100));
+	return NULL;
+}
+
+/*
+ * Who was told EAGAIN as another one was about to move data gets an edge when that has
+ * ended, and be it that nothing was moved.
+ */
+static int edge_after(struct ends *e, int fd, bool tx)
+{
+	const int side = !tx, event = tx ? EPOLLOUT : EPOLLIN;
+	struct user u = { .fd = fd, .tx = tx };
+	struct pollfd fault = { .events = POLLIN };
+	int other, ep, ret = 0;
+	pthread_t thread;
+	char c = 0;
+
+	other = ends_open(e, side, O_RDWR | O_NONBLOCK);
+	if (other < 0 || late_map(&u.l, PAGE) || pthread_create(&thread, NULL, move_some, &u))
+		return 1;
+	fault.fd = u.l.fd;
+	ep = epoll_add(other, event | EPOLLET);
+	if (poll(&fault, 1, PATIENCE_MS) != 1 || epoll_get(ep, 0) != event)
+		ret = 2;
+	else if (SYS(tx ? write(other, &c, 1) : read(other, &c, 1)) != -EAGAIN)
+		ret = 3;
+	else if (epoll_get(ep, 0))
+		ret = 4;
+	/* Whoever waits for the page tries again, and there is none. */
+	if (munmap(u.l.map, PAGE) || close(u.l.fd))
+		ret = ret ?: 5;
+	if (epoll_get(ep, PATIENCE_MS) != event)
+		ret = ret ?: 6;
+	pthread_join(thread, NULL);
+	if (u.ret != -EFAULT || SYS(tx ? write(other, &c, 1) : read(other, &c, 1)) != 1)
+		ret = ret ?: 7;
+	close(ep);
+	close(other);
+	return ret;
+}
+
+TEST_F(pair, edge_after_another_user)
+{
+	if (!late_supported())
+		SKIP(return, "this kernel has no userfaultfd(2)");
+	/* While no index has moved, the tick has no reason to wake anybody. */
+	EXPECT_EQ(0, edge_after(&self->e, self->a, true));
+	EXPECT_EQ(0, edge_after(&self->e, self->b, false));
+}
+
 TEST_F(node, messages_with_late_pages)
 {
 	struct ivring_channel_info info;

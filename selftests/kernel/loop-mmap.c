@@ -178,6 +178,59 @@ TEST_F(pair, mmap_and_direct_io)
 
 /* ---- mappings of files whose conversation is over ---- */
 
+/* Nobody who comes next alters what is still on its way. */
+TEST_F(pair, lingering_is_not_mapped)
+{
+	char *tx, *rx, buf[8];
+	int a2;
+
+	ASSERT_EQ(3, SYS(write(self->a, "old", 3)));
+	close(self->a);
+	self->a = a2 = ends_open(&self->e, 0, O_RDWR);
+	ASSERT_LE(0, a2);
+	tx = ch_map(a2, true);
+	rx = ch_map(a2, false);
+	ASSERT_NE(NULL, tx);
+	ASSERT_NE(NULL, rx);
+	faults_return();
+	EXPECT_EQ(-SIGBUS, touch_write(tx, 'x'));
+	EXPECT_EQ(-SIGBUS, touch(rx));
+	EXPECT_EQ(3, SYS(read(self->b, buf, sizeof(buf))));
+	EXPECT_EQ(0, memcmp(buf, "old", 3));
+	EXPECT_EQ(0, SYS(read(self->b, buf, sizeof(buf))));
+	close(self->b);
+	self->b = ends_open(&self->e, 1, O_RDWR);
+	ASSERT_EQ(0, ch_connected(a2));
+	EXPECT_EQ(0, touch_write(tx, 'x'));
+	EXPECT_LE(0, touch(rx));
+	munmap(tx, 2 * self->ring);
+	munmap(rx, 2 * self->ring);
+}
+
+/* Not for each of the files anew, which would take minutes. */
+TEST_F(pair, many_mappings_go_at_once)
+{
+	int files[300], a2, i;
+	int64_t start;
+
+	for (i = 0; i < ARRAY_LEN(files); i++) {
+		files[i] = ends_open(&self->e, 0, O_RDWR);
+		ASSERT_LE(0, files[i]);
+	}
+	for (i = 0; i < 10000; i++)
+		ASSERT_NE(MAP_FAILED, mmap(NULL, 4096, PROT_READ, MAP_SHARED, self->a, 0));
+	close(self->b);
+	self->b = -1;
+	ASSERT_TRUE(wait_until(ch_state(self->a) == IVRING_CHANNEL_PEER_CLOSED, PATIENCE_MS));
+	start = now_ns();
+	a2 = ends_open(&self->e, 0, O_RDWR);
+	ASSERT_LE(0, a2);
+	EXPECT_GT(MS(1000) * lab_slow(), now_ns() - start);
+	close(a2);
+	for (i = 0; i < ARRAY_LEN(files); i++)
+		close(files[i]);
+}
+
 TEST_F(pair, next_conversation_is_not_mapped)
 {
 	const int rw = PROT_READ | PROT_WRITE;
