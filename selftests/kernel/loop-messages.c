@@ -280,6 +280,7 @@ TEST_F(msg, empty_ones_without_end)
 {
 	char *map = ch_map(self->a, true), buf[16];
 	struct ivring_span span;
+	long long passed;
 	pid_t pid;
 	int i;
 
@@ -297,7 +298,10 @@ TEST_F(msg, empty_ones_without_end)
 	pid = child_run(fill_without_end(self->a));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(POLLIN, ch_poll(self->b, POLLIN, PATIENCE_MS));
+		passed = channel_num(self->e.link[1], self->e.ch, "stats/rx_messages");
 		ASSERT_EQ(-EAGAIN, SYS(read(self->b, buf, sizeof(buf))));
+		passed = channel_num(self->e.link[1], self->e.ch, "stats/rx_messages") - passed;
+		EXPECT_GE(self->ring / HEADER, passed);
 	}
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-(1000 + SIGKILL), child_end(pid, PATIENCE_MS));

@@ -369,6 +369,8 @@ TEST_F(user, indices_told)
 	EXPECT_EQ(0, user_receive(&u, 20, 20, 4));
 	ASSERT_EQ(0, user_send(&u, 500, 500, 5));
 	EXPECT_EQ(0, user_receive(&v, 500, 500, 5));
+	/* The kernel looks where they are, and tells where they were. */
+	EXPECT_EQ(0, ch_wait(self->a, IVRING_WAIT_DRAINED, 0));
 	ASSERT_EQ(0, ch_info(self->a, &info));
 	EXPECT_EQ(100, info.tx_prod);
 	EXPECT_EQ(10, info.rx_cons);
