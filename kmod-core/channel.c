@@ -79,8 +79,8 @@ int ivring_dir_lock(const struct ivring_file *f, struct ivring_dir *dir, s64 tim
 	if (ivring_dir_try(f, dir, &over)) {
 		ret = 0;
 	} else if (!timeout_ns) {
-		/* Either it is free by now, or ivring_dir_unlock() sees that somebody asked. */
 		WRITE_ONCE(dir->refused, true);
+		/* Either it is free by now, or ivring_dir_unlock() sees that somebody asked. */
 		smp_mb();
 		ret = ivring_dir_try(f, dir, &over) ? 0 : -EAGAIN;
 	} else if (timeout_ns < 0) {

@@ -29,10 +29,10 @@
  * has the channel open, on both sides, must want the same: else open(2), or the
  * first operation once connected, fails with EPROTOTYPE. FIONREAD tells how many
  * bytes can be read, or how many the next message has (EBUSY, for messages, while a span
- * is peeked or user space has the indices; EBADF, the file is not open for reading). Whether a file is for
- * messages is settled when it is opened; fcntl(2) neither shows nor changes it.
+ * is peeked or user space has the indices; EBADF, the file is not open for reading).
+ * Whether a file is for messages is settled when it is opened; fcntl(2) neither shows nor
+ * changes it.
  *
- * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
  * splice(2) moves bytes into a channel and out of it, sendfile(2) into it. The kernel
  * has no sendfile(2) out of what cannot seek, but into a pipe: IVRING_IOC_RECV_FILE does
  * that, with one copy where splice(2) by a pipe makes two. On messages these are EINVAL. A
